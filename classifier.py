@@ -1,0 +1,33 @@
+"""Fine-tune BERT on one task at a time: SST (five sentiments), then CFIMDB (two). Part 1 of the course.
+
+    python classifier.py --option finetune
+
+Files and models are found as multitask_classifier.py finds them.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from minbert.hub import find_model
+from multitask import command_line as shared
+
+
+def main(arguments: list[str]) -> None:
+    parser = shared.Parser(prog="classifier.py", description=__doc__)
+    shared.add_common_flags(parser)
+    parser.add_argument("--dry_run", action="store_true", help="print what would run, and stop")
+    flags = parser.parse_args(arguments)
+    mode = shared.chosen_mode(flags) or "last-linear-layer"
+    spelled = flags.option or mode  # the course's file names carry the mode as the student typed it
+    model = find_model(flags.model)
+    for task in ("sst", "cfimdb"):
+        files, sample = shared.find_files([task], flags.data_dir, {})
+        recipe = shared.load_with_flags(f"single/{task}-sample" if sample else f"single/{task}", flags, mode)
+        predictions = {(task, split): Path("predictions", f"{spelled}-{task}-{split}-out.csv") for split in ("dev", "test")}
+        out = flags.out and flags.out / task
+        shared.train_and_report(recipe, argparse.Namespace(**vars(flags) | {"out": out}), files, sample, model, predictions)
+
+
+if __name__ == "__main__":
+    sys.exit(shared.run_command(main, sys.argv[1:]))

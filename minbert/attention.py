@@ -1,0 +1,82 @@
+"""Multi-head self-attention by hand: split, score, mask, mix, join (Vaswani et al. 2017, section 3.2)."""
+
+# B batch, T tokens, D hidden, H heads, K size per head, 1 broadcast
+# A score's axes are written TT: first the token that asks (query), then the token that is asked (key).
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from minbert.config import BertConfig
+
+
+# Exercise 3.1: split into heads
+def split_heads(hidden_BTD: Tensor, heads: int) -> Tensor:
+    """x_BHTK: the hidden vector of every token cut into `heads` equal parts.
+
+    Steps: view D as H times K, then bring the head axis in front of the token axis.
+    """
+    batch, tokens, hidden = hidden_BTD.shape
+    return hidden_BTD.view(batch, tokens, heads, hidden // heads).transpose(1, 2)
+
+
+# Exercise 3.2: join the heads
+def join_heads(mixed_BHTK: Tensor) -> Tensor:
+    """mixed_BTD: the inverse of `split_heads`.
+
+    Steps: bring the token axis back in front of the head axis, then lay the heads side by side.
+    """
+    batch, heads, tokens, size = mixed_BHTK.shape
+    return mixed_BHTK.transpose(1, 2).reshape(batch, tokens, heads * size)
+
+
+# Exercise 3.3: scaled dot-product attention
+def attention_probabilities(query_BHTK: Tensor, key_BHTK: Tensor, mask_B11T: Tensor | None) -> Tensor:
+    """probabilities_BHTT: how much every token attends to every other; each row sums to 1.
+
+    Steps: score by the dot product of query and key; divide by the square root of the head size; give keys that
+    are padding (mask False) the smallest number there is; softmax over the keys. A row with no real key at all comes
+    out uniform rather than nan, because the smallest finite number is used and not -inf.
+    """
+    # softmax(Q K^T / sqrt(d_k))
+    scores_BHTT = query_BHTK @ key_BHTK.transpose(-2, -1) / math.sqrt(query_BHTK.shape[-1])
+    if mask_B11T is not None:
+        scores_BHTT = scores_BHTT.masked_fill(~mask_B11T, torch.finfo(scores_BHTT.dtype).min)
+    return scores_BHTT.softmax(dim=-1)
+
+
+class SelfAttention(nn.Module):
+    """Every token's new vector: a mixture of all tokens' values.
+
+    With `fused = True` the same product is left to torch's scaled_dot_product_attention; a test holds the two equal.
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.query = nn.Linear(config.hidden_size, config.hidden_size)
+        self.key = nn.Linear(config.hidden_size, config.hidden_size)
+        self.value = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
+        self.fused = False
+
+    # Exercise 3.4: multi-head self-attention
+    def forward(self, hidden_BTD: Tensor, mask_B11T: Tensor | None = None,
+                maps: list[Tensor] | None = None) -> Tensor:
+        """mixed_BTD. `mask_B11T` is True at real tokens; where `maps` is a list, probabilities_BHTT is added to it.
+
+        Steps: project to query, key and value and split each into heads; attention probabilities; dropout on the
+        probabilities; mix the values; join the heads. (The output projection belongs to the layer.)
+        """
+        query_BHTK = split_heads(self.query(hidden_BTD), self.heads)
+        key_BHTK = split_heads(self.key(hidden_BTD), self.heads)
+        value_BHTK = split_heads(self.value(hidden_BTD), self.heads)
+        if self.fused and maps is None:
+            rate = self.dropout.p if self.training else 0.0
+            return join_heads(F.scaled_dot_product_attention(query_BHTK, key_BHTK, value_BHTK, mask_B11T, rate))
+        probabilities_BHTT = attention_probabilities(query_BHTK, key_BHTK, mask_B11T)
+        if maps is not None:
+            maps.append(probabilities_BHTT)
+        return join_heads(self.dropout(probabilities_BHTT) @ value_BHTK)

@@ -1,0 +1,106 @@
+"""The sizes of a BERT, with bert-base-uncased as the default (Devlin et al. 2019; field names as in config.json)."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from minbert.files import MinbertError
+
+ACTIVATIONS = ("gelu", "gelu_tanh")
+# what other programs call them in config.json
+ACTIVATION_NAMES = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_tanh": "gelu_tanh"}
+LARGEST = {
+    "vocab_size": 2_000_000, "hidden_size": 16_384, "num_hidden_layers": 200, "num_attention_heads": 512,
+    "intermediate_size": 131_072, "max_position_embeddings": 131_072, "type_vocab_size": 1_000,
+}
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """Sizes and dropout rates of one BERT; checked when made.
+
+    Raises MinbertError for a value no BERT can have, e.g. a hidden size that the heads do not divide.
+    """
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int = 0
+
+    def __post_init__(self) -> None:
+        for name, largest in LARGEST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
+                raise MinbertError(f"{name} {value!r} is not a whole number from 1 to {largest}")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not (_is_number(getattr(self, name)) and 0 <= getattr(self, name) < 1):
+                raise MinbertError(f"{name} {getattr(self, name)!r} is not a number from 0 up to, but not including, 1")
+        for name in ("initializer_range", "layer_norm_eps"):
+            if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
+                raise MinbertError(f"{name} {getattr(self, name)!r} is not a number above 0")
+        if self.hidden_size % self.num_attention_heads:
+            raise MinbertError(f"hidden_size {self.hidden_size} is not a multiple of "
+                               f"num_attention_heads {self.num_attention_heads}")
+        if self.hidden_act not in ACTIVATIONS:
+            raise MinbertError(f"hidden_act {self.hidden_act!r} is not one of {', '.join(ACTIVATIONS)}")
+        pad = self.pad_token_id
+        if isinstance(pad, bool) or not isinstance(pad, int) or not 0 <= pad < self.vocab_size:
+            raise MinbertError(f"pad_token_id {pad!r} is not an id of a vocabulary of {self.vocab_size}")
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> "BertConfig":
+        """The configuration in a config.json; keys that a BERT encoder does not need are passed over.
+
+        Raises MinbertError where the file is missing, is not JSON, belongs to another architecture or has absurd values.
+        """
+        path = Path(path)
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise MinbertError(f"{path}: cannot be read: {error.strerror}",
+                               "a model folder holds config.json, vocab.txt and model.safetensors") from error
+        except (ValueError, RecursionError) as error:
+            raise MinbertError(f"{path}: is not JSON: {error}", "fetch the file again") from error
+        if not isinstance(table, dict):
+            raise MinbertError(f"{path}: holds {type(table).__name__}, not a table of settings", "fetch the file again")
+        if table.get("model_type", "bert") != "bert":
+            raise MinbertError(f"{path}: model_type is {table['model_type']!r}; minBERT loads 'bert' only",
+                               "choose a BERT model, for example bert-base-uncased")
+        if table.get("position_embedding_type", "absolute") != "absolute":
+            raise MinbertError(f"{path}: position_embedding_type {table['position_embedding_type']!r} is not 'absolute'")
+        known = {field.name for field in dataclasses.fields(cls)}
+        values = {name: value for name, value in table.items() if name in known}
+        sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+        if missing := [name for name in sizes if name not in values]:
+            raise MinbertError(f"{path}: lacks {', '.join(missing)}", "is this the config.json of a BERT?")
+        if isinstance(values.get("hidden_act"), str):
+            values["hidden_act"] = ACTIVATION_NAMES.get(values["hidden_act"], values["hidden_act"])
+        try:
+            return cls(**values)
+        except MinbertError as error:
+            raise MinbertError(f"{path}: {error}", "is this the config.json of a BERT?") from error
+
+    def to_json(self) -> str:
+        """The config.json of a BertModel in the ecosystem's format."""
+        table = {"architectures": ["BertModel"], "model_type": "bert"} | dataclasses.asdict(self)
+        table["hidden_act"] = {"gelu": "gelu", "gelu_tanh": "gelu_new"}[self.hidden_act]
+        return json.dumps(table, indent=2, sort_keys=True) + "\n"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

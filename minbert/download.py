@@ -1,0 +1,94 @@
+"""Model files from the hub into its cache: is it there, fetch what BERT needs, check every file against its hash.
+
+The fetching is huggingface_hub's, with its progress bars; nothing is imported of it before it is needed.
+"""
+
+import hashlib
+import http.client
+import os
+import re
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from minbert.files import MinbertError, sha256
+
+PATIENCE = 2.0  # seconds for the hub to answer
+
+
+def find_trouble() -> str:
+    """Why nothing can be fetched, within 2 seconds, or "". Asks in a thread: looking up a host's name can hang."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
+            return f"{name} is set"
+    answers = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(_endpoint(), method="HEAD"), timeout=PATIENCE).close()
+            answers.append(True)
+        except urllib.error.URLError as error:  # an HTTP status is an answer; certificates are the library's business
+            answers.append(isinstance(error, urllib.error.HTTPError) or isinstance(error.reason, ssl.SSLError))
+        except (OSError, ValueError, http.client.HTTPException):
+            answers.append(False)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return "" if answers == [True] else f"the hub does not answer within {PATIENCE:.0f} seconds"
+
+
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def download(repository: str, weights: tuple[str, str], cache: Path) -> Path:
+    """The folder in the cache that the model's files were fetched into: of the two names of weights, the first there.
+
+    Raises:
+        MinbertError: when the hub has no such model, or the fetching, the writing or a file's hash fails.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    def fetch(name: str, instead: str | None = None) -> Path | None:
+        try:
+            path = Path(hf_hub_download(repository, name, cache_dir=cache, endpoint=_endpoint()))
+        except LocalEntryNotFoundError:  # the network failed: that the hub has no such file is not known
+            raise
+        except EntryNotFoundError:
+            return fetch(instead) if instead else None
+        _check_hash(path)
+        return path.parent
+
+    try:
+        fetch("tokenizer_config.json")
+        found = {"config.json": fetch("config.json"), "vocab.txt": fetch("vocab.txt"), weights[0]: fetch(*weights)}
+    except MinbertError:
+        raise
+    except RepositoryNotFoundError as error:
+        raise MinbertError(f"{repository} is not on the hub, or not open to all") from error
+    except Exception as error:  # the classes of three libraries: network, disk, names
+        reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
+        raise MinbertError(f"fetching {repository} into {cache} failed: {reason}",
+                           "try again; where the folder cannot be written, set HF_HOME to one that can") from error
+    if missing := [name for name, folder in found.items() if folder is None]:
+        raise MinbertError(f"{repository} on the hub has no {missing[0]}", "choose a BERT with its vocabulary")
+    return found["config.json"]
+
+
+def _check_hash(path: Path) -> None:
+    """The cache names a file by its hash: SHA-256 for a large one, git's for a small one. A wrong one is removed."""
+    stored = path.resolve()
+    found = stored.name
+    if re.fullmatch("[0-9a-f]{64}", stored.name):
+        found = sha256(stored)
+    elif re.fullmatch("[0-9a-f]{40}", stored.name):
+        content = stored.read_bytes()
+        found = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    if found != stored.name:
+        path.unlink()
+        stored.unlink(missing_ok=True)
+        raise MinbertError(f"SHA-256 mismatch for {path.name}: what was downloaded is damaged", "try again")

@@ -1,0 +1,151 @@
+"""Predictions, scores with 95% intervals, and prediction files in the course's format (METHODS 9)."""
+
+# N examples, C classes
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+
+from minbert.files import MinbertError, write_text
+from minbert.tokenizer import BertTokenizer
+from multitask.data import Example, evaluation_batches
+from multitask.model import MultitaskBert
+from multitask.objectives import decode
+from multitask.tables import TASKS, Task
+
+Z95 = 1.959963984540054  # the standard normal's 97.5% point
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its 95% interval; nan where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+
+# Exercise 8.1: accuracy
+def accuracy(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
+    """The share of predictions that equal their label, 0..1; nan without examples."""
+    return float(np.mean(np.asarray(predictions_N) == np.asarray(labels_N))) if len(labels_N) else math.nan
+
+
+# Exercise 8.2: Pearson correlation
+def pearson(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
+    """r in -1..1: covariance over the product of the standard deviations, in float64.
+
+    nan, not 0, where either side is constant or there are fewer than two examples: r is not defined there.
+    """
+    x = np.asarray(predictions_N, dtype=np.float64)
+    y = np.asarray(labels_N, dtype=np.float64)
+    if len(x) < 2 or np.all(x == x[0]) or np.all(y == y[0]):
+        return math.nan
+    # r = sum (x - mean x)(y - mean y) / sqrt(sum (x - mean x)^2 sum (y - mean y)^2)
+    x, y = x - x.mean(), y - y.mean()
+    scale = math.sqrt(float(x @ x)) * math.sqrt(float(y @ y))
+    return max(-1.0, min(1.0, float(x @ y) / scale)) if scale > 0 else math.nan
+
+
+def spearman(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
+    """Pearson's r of the ranks; ties share their mean rank."""
+    return pearson(stats.rankdata(predictions_N), stats.rankdata(labels_N))
+
+
+def macro_f1(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
+    """The mean over classes of F1 = 2 TP / (2 TP + FP + FN); a class counts if it is among labels or predictions."""
+    predictions_N, labels_N = np.asarray(predictions_N), np.asarray(labels_N)
+    scores = []
+    for label in np.union1d(predictions_N, labels_N):
+        hits = np.sum((predictions_N == label) & (labels_N == label))
+        scores.append(2 * hits / (np.sum(predictions_N == label) + np.sum(labels_N == label)))
+    return float(np.mean(scores)) if scores else math.nan
+
+
+def overall_raw(sst: float, para: float, sts: float) -> float:
+    """The 2023 course's score: the mean of two accuracies and Pearson's r."""
+    return (sst + para + sts) / 3
+
+
+def overall_normalised(sst: float, para: float, sts: float) -> float:
+    """The 2024 course's score: as `overall_raw`, with r moved from -1..1 to 0..1. Higher by (1 - r) / 6 for the same model."""
+    return overall_raw(sst, para, (sts + 1) / 2)
+
+
+def wilson_interval(share: float, count: int) -> Score:
+    """A share of `count` independent examples with Wilson's 95% interval (1927)."""
+    if count == 0 or math.isnan(share):
+        return Score(math.nan, math.nan, math.nan)
+    centre = (share + Z95**2 / (2 * count)) / (1 + Z95**2 / count)
+    half = Z95 / (1 + Z95**2 / count) * math.sqrt(share * (1 - share) / count + Z95**2 / (4 * count**2))
+    return Score(share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def fisher_interval(r: float, count: int) -> Score:
+    """A correlation with its 95% interval by Fisher's z-transform; nan bounds below four examples."""
+    if count < 4 or math.isnan(r):
+        return Score(r, math.nan, math.nan)
+    z, half = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, r))), Z95 / math.sqrt(count - 3)
+    return Score(r, math.tanh(z - half), math.tanh(z + half))
+
+
+def predict(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: list[Example]) -> np.ndarray:
+    """outputs_NC (classes) or outputs_N, in the examples' order, with dropout off; the model's mode is kept."""
+    was_training, device = model.training, next(model.parameters()).device
+    outputs: list[torch.Tensor | None] = [None] * len(examples)
+    model.eval()
+    with torch.inference_mode():
+        for indices, batch in evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task)):
+            for index, row in zip(indices, model.output(task, batch.to(device).tokens).float().cpu(), strict=True):
+                outputs[index] = row
+    model.train(was_training)
+    return torch.stack(outputs).numpy()
+
+
+def score_task(task: Task, predictions_N: np.ndarray, labels_N: np.ndarray) -> dict[str, Score]:
+    """The task's scores by name, its main one first (`accuracy`, or `pearson` for a task with scores)."""
+    count, nothing = len(labels_N), math.nan
+    if task.kind == "score":
+        return {"pearson": fisher_interval(pearson(predictions_N, labels_N), count),
+                "spearman": fisher_interval(spearman(predictions_N, labels_N), count),
+                "mse": Score(float(np.mean((predictions_N - labels_N) ** 2)), nothing, nothing)}
+    return {"accuracy": wilson_interval(accuracy(predictions_N, labels_N), count),
+            "macro_f1": Score(macro_f1(predictions_N, labels_N), nothing, nothing)}
+
+
+def summarise(main: dict[str, Score]) -> dict[str, Score]:
+    """Both overall scores and the minimum, from each task's main score.
+
+    Tasks other than the course's three count in the same way: the overall is the mean over the tasks that were trained.
+    The interval takes the tasks' errors as independent: half-width = sqrt(sum of squares) / number of tasks.
+    """
+    def mean(scores: list[Score]) -> Score:
+        value = sum(score.value for score in scores) / len(scores)
+        half = math.sqrt(sum(score.half_width**2 for score in scores)) / len(scores)
+        return Score(value, value - half, value + half)
+
+    normalised = [Score(*((number + 1) / 2 for number in (score.value, score.low, score.high)))
+                  if TASKS[name].kind == "score" else score for name, score in main.items()]
+    smallest = min(main.values(), key=lambda score: -math.inf if math.isnan(score.value) else score.value)
+    return {"overall_raw": mean(list(main.values())), "overall_normalised": mean(normalised), "minimum": smallest}
+
+
+def write_predictions(path: Path, task: Task, ids: list[str], outputs: np.ndarray) -> None:
+    """The course's prediction file, byte for byte: `id \\t Title \\n`, then `{id} , {prediction} \\n` for every example.
+
+    Raises MinbertError where ids repeat or do not match the predictions one to one.
+    """
+    if len(set(ids)) != len(ids) or len(ids) != len(outputs):
+        raise MinbertError(f"{path}: {len(outputs)} predictions for {len(ids)} examples with {len(set(ids))} ids",
+                           "every example needs an id of its own")
+    predictions = decode(task.kind, torch.from_numpy(outputs)).tolist()
+    rows = [f"{id} , {prediction} \n" for id, prediction in zip(ids, predictions, strict=True)]
+    write_text(path, f"id \t {task.prediction} \n" + "".join(rows))

@@ -1,0 +1,281 @@
+"""One run: recipe -> model -> stages -> best checkpoint -> run folder (DESIGN 6a lists what is in the folder)."""
+
+import json
+import math
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+import minbert
+from minbert.bert import BertModel
+from minbert.files import MinbertError, atomic_folder, write_text
+from minbert.tensor_files import read_tensors, write_tensors
+from minbert.tokenizer import BertTokenizer
+from minbert.weights import save_model
+from multitask.data import Example, training_batches
+from multitask.encoders import SharedEncoder
+from multitask.evaluate import Score, predict, score_task, summarise, write_predictions
+from multitask.model import MultitaskBert
+from multitask.objectives import Supervised, decode
+from multitask.recipe import Recipe, StageRecipe, load_recipe, to_toml
+from multitask.report import model_card, report_text
+from multitask.schedules import Schedule, make_schedule
+from multitask.state import TrainState
+from multitask.tables import TASKS
+from multitask.train import run_stage
+from optim.adamw import AdamW, parameter_groups
+from optim.learning_rate import SCHEDULES, LearningRate
+
+TRAIN_SAMPLE = 500  # training examples of each task that are scored at an epoch's end, to show over-fitting
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """One task's examples; `test` is None where there is no test file."""
+
+    train: list[Example]
+    dev: list[Example]
+    test: list[Example] | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run needs besides its recipe. `facts` goes into environment.json as it is."""
+
+    model_folder: Path
+    device: torch.device
+    data: dict[str, TaskData]
+    folder: Path
+    prediction_paths: dict[tuple[str, str], Path]  # (task, split) -> where the course expects the file
+    facts: dict
+
+
+@dataclass
+class Best:
+    """The best epoch so far: where, its value of `select_by`, and its dev outputs and scores."""
+
+    stage: int
+    epoch: int
+    value: float
+    outputs: dict[str, np.ndarray]
+
+
+def build_model(recipe: Recipe, folder: Path, tokenizer: BertTokenizer) -> MultitaskBert:
+    """The recipe's model with pretrained weights from `folder` and fresh heads (drawn from torch's generator)."""
+    encoder = SharedEncoder(BertModel.from_pretrained(folder))
+    positions = encoder.bert.config.max_position_embeddings
+    if recipe.max_length > positions:
+        raise MinbertError(f"max_length {recipe.max_length} is more than the model's {positions} positions",
+                           f"--set max_length={positions}")
+    return MultitaskBert(encoder, recipe, tokenizer.cls_id, tokenizer.sep_id)
+
+
+def start_stage(recipe: Recipe, stage: StageRecipe, index: int, model: MultitaskBert, tokenizer: BertTokenizer,
+                data: dict[str, TaskData]) -> tuple[TrainState, Schedule]:
+    """A stage's state at its first step, and its schedule."""
+    model.freeze_encoder(stage.train == "last-linear-layer")
+    objectives = {name: make_objective(name, recipe.seed + index, stage.batch_size, model, tokenizer, data)
+                  for name in stage.objectives}
+    schedule = make_schedule(stage, {name: len(objective.stream) for name, objective in objectives.items()},
+                             recipe.seed + index)
+    settings = recipe.optimizer
+    optimizer = AdamW(parameter_groups(model, settings.weight_decay, settings.decay_all),
+                      lr=settings.frozen_learning_rate if model.frozen else settings.learning_rate,
+                      betas=settings.betas, eps=settings.eps, amsgrad=settings.amsgrad, form=settings.form)
+    total = sum(len(schedule(epoch)) for epoch in range(1, stage.epochs + 1))
+    factor = SCHEDULES[settings.schedule](total, round(settings.warmup * total))
+    return TrainState(model, optimizer, LearningRate(optimizer, factor), objectives), schedule
+
+
+def make_objective(name: str, seed: int, batch_size: int, model: MultitaskBert, tokenizer: BertTokenizer,
+                   data: dict[str, TaskData]) -> Supervised:
+    """The objective of one task's training examples."""
+    task = TASKS[name]
+    return Supervised(name, task.kind, training_batches(data[name].train, task, tokenizer, model.encoding(name), batch_size, seed))
+
+
+def run(recipe: Recipe, setting: Setting, say: Callable[[str], None]) -> dict:
+    """Trains by the recipe and leaves everything in the run folder. Returns what results.json holds.
+
+    On Ctrl-C the KeyboardInterrupt goes on to the caller; the best checkpoint of the finished epochs is kept.
+    """
+    started = time.time()
+    torch.manual_seed(recipe.seed)
+    tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
+    model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
+    write_text(setting.folder / "recipe.toml", to_toml(recipe))
+    write_text(setting.folder / "environment.json", json.dumps(environment(setting), indent=2) + "\n")
+    best: Best | None = None
+    for index, stage in enumerate(recipe.stages):
+        best = train_stage(recipe, index, stage, model, tokenizer, setting, say, best)
+    results = finish(recipe, setting, tokenizer, best, seconds=time.time() - started)
+    write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
+    write_text(setting.folder / "report.md", report_text(recipe, results))
+    return results
+
+
+def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: MultitaskBert, tokenizer: BertTokenizer,
+                setting: Setting, say: Callable[[str], None], best: Best | None) -> Best:
+    """Trains one stage, evaluates after every epoch, and keeps the best epoch's checkpoint in best/."""
+    state, schedule = start_stage(recipe, stage, index, model, tokenizer, setting.data)
+    steps = sum(len(schedule(epoch)) for epoch in range(1, stage.epochs + 1))
+    losses: dict[str, list[torch.Tensor]] = {name: [] for name in stage.objectives}
+    rows, started = 0, time.time()
+    with tqdm(total=steps, desc=f"stage {index + 1}/{len(recipe.stages)}", unit="step", dynamic_ncols=True) as bar:
+        for step in run_stage(state, schedule, stage.epochs, recipe.optimizer.clip):
+            for name, loss in step.losses.items():
+                losses[name].append(loss)
+            rows += step.rows
+            bar.update()
+            if not step.ends_epoch:
+                continue
+            seconds = time.time() - started
+            outputs = {name: predict(model, tokenizer, name, task.dev) for name, task in setting.data.items()}
+            dev = {name: score_outputs(name, outputs[name], setting.data[name].dev) for name in outputs}
+            summary = summarise({name: main_score(scores) for name, scores in dev.items()})
+            value = (summary | {name: main_score(scores) for name, scores in dev.items()})[recipe.select_by].value
+            better = best is None or math.isnan(best.value) or value > best.value
+            if better:
+                best = Best(index, step.epoch, value, outputs)
+                save_checkpoint(setting.folder / "best", recipe, model, tokenizer, setting)
+            record = {
+                "stage": index + 1, "epoch": step.epoch, "steps": step.step,
+                "train_loss": {name: float(torch.stack(values).mean()) for name, values in losses.items() if values},
+                "train": train_scores(model, tokenizer, setting.data),
+                "dev": dev, **summary, "best_so_far": better,
+                "learning_rate": max(state.learning_rate.current), "seconds": seconds,
+                "examples_per_second": rows / seconds, "evaluation_seconds": time.time() - started - seconds,
+            }
+            append_line(setting.folder / "metrics.jsonl", to_json(record))
+            bar.write(describe_epoch(record, recipe.select_by))
+            losses = {name: [] for name in stage.objectives}
+            rows, started = 0, time.time()
+    return best
+
+
+def score_outputs(name: str, outputs: np.ndarray, examples: list[Example]) -> dict[str, Score]:
+    predictions = decode(TASKS[name].kind, torch.from_numpy(outputs)).numpy()
+    return score_task(TASKS[name], predictions, np.array([example.label for example in examples]))
+
+
+def main_score(scores: dict[str, Score]) -> Score:
+    return next(iter(scores.values()))
+
+
+def train_scores(model: MultitaskBert, tokenizer: BertTokenizer, data: dict[str, TaskData]) -> dict:
+    """Each task's scores on its first training examples."""
+    return {name: score_outputs(name, predict(model, tokenizer, name, task.train[:TRAIN_SAMPLE]), task.train[:TRAIN_SAMPLE])
+            for name, task in data.items()}
+
+
+def finish(recipe: Recipe, setting: Setting, tokenizer: BertTokenizer, best: Best, seconds: float) -> dict:
+    """Writes the best checkpoint's predictions for dev and test; returns the run's results."""
+    results = {"recipe": recipe.name, "source": recipe.source, "seed": recipe.seed, "best_stage": best.stage + 1,
+               "best_epoch": best.epoch, "select_by": recipe.select_by, "facts": setting.facts}
+    model = load_checkpoint(setting.folder / "best").model.to(setting.device)
+    outputs = {"dev": best.outputs, "test": {name: predict(model, tokenizer, name, task.test)
+                                             for name, task in setting.data.items() if task.test}}
+    for split, by_task in outputs.items():
+        examples = {name: getattr(setting.data[name], split) for name in by_task}
+        for name, output in by_task.items():
+            ids = [example.id for example in examples[name]]
+            write_predictions(setting.folder / "predictions" / f"{name}-{split}-output.csv", TASKS[name], ids, output)
+            write_predictions(setting.prediction_paths[name, split], TASKS[name], ids, output)
+        labelled = {name: output for name, output in by_task.items()
+                    if all(example.label is not None for example in examples[name])}
+        if labelled:
+            scores = {name: score_outputs(name, output, examples[name]) for name, output in labelled.items()}
+            results[split] = {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()}),
+                              "examples": {name: len(examples[name]) for name in scores},
+                              "majority": {name: majority(name, examples[name]) for name in scores}}
+    return results | {"seconds": seconds, "hardware": hardware(setting.device)}
+
+
+def majority(name: str, examples: list[Example]) -> float | None:
+    """The accuracy of always answering the commonest label; None for a task with scores."""
+    if TASKS[name].kind == "score":
+        return None
+    return float(np.unique([example.label for example in examples], return_counts=True)[1].max() / len(examples))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model, ready to use."""
+
+    model: MultitaskBert
+    tokenizer: BertTokenizer
+    recipe: Recipe
+
+
+def save_checkpoint(folder: Path, recipe: Recipe, model: MultitaskBert, tokenizer: BertTokenizer, setting: Setting) -> None:
+    """The whole model as a folder: the encoder in the ecosystem's format, the heads, the recipe, a model card."""
+    with atomic_folder(folder) as temporary:
+        save_model(temporary, model.encoder.bert.config, model.encoder.bert, tokenizer.vocabulary)
+        heads = {name: tensor.contiguous().cpu() for name, tensor in model.heads.state_dict().items()}
+        write_tensors(temporary / "heads.safetensors", heads)
+        write_text(temporary / "recipe.toml", to_toml(recipe))
+        write_text(temporary / "README.md", model_card(recipe, setting.facts))
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """The model saved in a run's best/, in eval mode on the CPU.
+
+    Raises MinbertError where files are missing, damaged, or do not belong together.
+    """
+    recipe = load_recipe(str(folder / "recipe.toml"))
+    tokenizer = BertTokenizer.from_pretrained(folder)
+    model = build_model(recipe, folder, tokenizer)
+    heads = read_tensors(folder / "heads.safetensors")
+    expected = {name: tuple(tensor.shape) for name, tensor in model.heads.state_dict().items()}
+    if (found := {name: tuple(tensor.shape) for name, tensor in heads.items()}) != expected:
+        raise MinbertError(f"{folder / 'heads.safetensors'}: holds {found}, the recipe beside it needs {expected}")
+    model.heads.load_state_dict(heads)
+    return Checkpoint(model.eval(), tokenizer, recipe)
+
+
+def environment(setting: Setting) -> dict:
+    """Versions, device, threads, git commit, hashes of data and model."""
+    commit = subprocess.run(["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+                            capture_output=True, text=True, check=False).stdout.strip()
+    return {"minbert": minbert.__version__, "python": platform.python_version(), "torch": torch.__version__,
+            "numpy": np.__version__, "commit": commit, **hardware(setting.device), **setting.facts}
+
+
+def hardware(device: torch.device) -> dict:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {"device": str(device), "hardware": name, "threads": torch.get_num_threads(), "platform": platform.platform()}
+
+
+def to_json(value: object, indent: int | None = None) -> str:
+    """JSON with null for nan (nan is not JSON) and scores as tables."""
+    def clean(item: object) -> object:
+        if isinstance(item, Score):
+            return clean(asdict(item))
+        if isinstance(item, dict):
+            return {str(key): clean(entry) for key, entry in item.items()}
+        if isinstance(item, (list, tuple)):
+            return [clean(entry) for entry in item]
+        return None if isinstance(item, float) and not math.isfinite(item) else item
+
+    return json.dumps(clean(value), indent=indent, allow_nan=False)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds one line to a log; the file is written anew as a whole, so that it never ends in half a line."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_text(path, text + line + "\n")
+
+
+def describe_epoch(record: dict, select_by: str) -> str:
+    """One line on an epoch for the screen."""
+    scores = "  ".join(f"{name} {main_score(scores).value:.3f}" for name, scores in record["dev"].items())
+    losses = "  ".join(f"{name} {loss:.3f}" for name, loss in record["train_loss"].items())
+    return (f"epoch {record['epoch']}: dev {scores}  |  train loss {losses}  |  {record['seconds']:.0f} s, "
+            f"{record['examples_per_second']:.0f} examples/s{'  *best*' if record['best_so_far'] else ''}")

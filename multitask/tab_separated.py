@@ -1,0 +1,108 @@
+"""Tab-separated files -> rows of fields, with an error that names file and line for whatever is wrong.
+
+Source: the dialect of the course's files: tabs, quotes doubled, UTF-8 with or without a byte order mark.
+Not Python's `csv`: it cannot say where a quote was opened, takes all rows up to the next quote as one text,
+and stops at 131,072 characters. What both accept, both read alike (a test compares them).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from minbert.files import MinbertError, error_from_os
+
+LONGEST_FIELD = 1_000_000  # characters
+QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
+PLAIN = re.compile(r"[^\t\n]*+")
+NOT_A_TABLE = {  # how the file starts, in lower case -> what it is, the way out
+    b"\x1f\x8b": ("is compressed with gzip", "unpack it with gunzip"),
+    b"pk\x03\x04": ("is a zip archive or a workbook", "unpack it, or save it as tab-separated UTF-8 text"),
+    b"version https://git-lfs": ("is a git-lfs pointer, not the data", "fetch the data with `git lfs pull`"),
+    b"\xff\xfe": ("looks like UTF-16", "save it as UTF-8"),
+    b"\xfe\xff": ("looks like UTF-16", "save it as UTF-8"),
+    b"<!doctype": ("is a web page (HTML)", "download the raw file instead"),
+    b"<html": ("is a web page (HTML)", "download the raw file instead"),
+}
+
+
+def error_at(path: Path, line: int, message: str, hint: str) -> MinbertError:
+    return MinbertError(f"{path}:{line}: {message}", hint)
+
+
+def show(text: str) -> str:
+    """`text` in quotes, control characters escaped, cut to 40 characters."""
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def read_text(path: Path) -> tuple[str, list[str]]:
+    """The file's text, line ends as \\n, without byte order mark and U+0000; warnings.
+
+    Raises:
+        MinbertError: no such file, a directory, not readable, or not UTF-8 text.
+    """
+    data = _read_bytes(path)
+    start = data.removeprefix(b"\xef\xbb\xbf")[:1000]
+    for first_bytes, (what, way_out) in NOT_A_TABLE.items():
+        if start.lstrip().lower().startswith(first_bytes):
+            raise MinbertError(f"{path} {what}", way_out)
+    if start.count(0) > len(start) // 3:  # without a byte order mark, every second byte is 0
+        raise MinbertError(f"{path} looks like UTF-16", "save it as UTF-8")
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"byte {data[error.start]:#04x} at offset {error.start} is not UTF-8"
+        raise error_at(path, line, what, "save the file as UTF-8") from error
+    if "\r" in text:
+        line = text.count("\n", 0, text.index("\r")) + 1
+        hint = "remove it, or save the file with line ends LF or CRLF"
+        raise error_at(path, line, "carriage return without a line feed", hint)
+    zeros = text.count("\0")
+    return text.replace("\0", ""), [f"{path}: {zeros} times U+0000 removed"] if zeros else []
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise MinbertError(f"{path} is a directory", "give the name of a table file")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        hint = "`python -m multitask.data download` gets the course's files"
+        raise MinbertError(f"there is no file {path}", hint) from error
+    except PermissionError as error:
+        raise MinbertError(f"no permission to read {path}", "change the file's permissions") from error
+    except OSError as error:
+        raise error_from_os(error, path, "read") from error
+
+
+def split_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """(line where it starts, fields) of every row that is not a blank line; `path` is for the messages.
+
+    A quoted field may hold tabs or line ends, but not both: then its quote was left open and swallowed a row.
+
+    Raises:
+        MinbertError: names the line where the quote was opened, or where the field is too long.
+    """
+    position, line = 0, 1
+    while position < len(text):
+        first_line, fields, after = line, [], "\t"
+        while after == "\t":
+            quoted = text.startswith('"', position)
+            match = (QUOTED if quoted else PLAIN).match(text, position)
+            field, end = (match.group(), match.end()) if match else ("\t\n", len(text))
+            after = text[end : end + 1]
+            closed = after in ("\t", "\n", "")
+            if "\n" in field and ("\t" in field or not closed):
+                raise error_at(path, line, "unterminated quote opened here",
+                               "close it; a quote that belongs to the text is doubled, the text then quoted")
+            if not closed:
+                raise error_at(path, line, f"{show(after)} follows the closing quote of {show(field)}",
+                               "double each quote inside a quoted text")
+            if len(field) > LONGEST_FIELD:
+                raise error_at(path, line, f"a text of {len(field):,} characters",
+                               f"at most {LONGEST_FIELD:,} are read")
+            fields.append(field[1:-1].replace('""', '"') if quoted else field)
+            position, line = end + 1, line + field.count("\n")
+        line += 1
+        if fields != [""]:
+            yield first_line, fields

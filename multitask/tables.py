@@ -1,0 +1,204 @@
+"""The four tasks and their table files: a file -> rows with ids, texts and labels.
+
+Source: the CS224N default project's files, quirks included (an unnamed index column; two junk columns in test
+files). Unlike the course's reader: no row is dropped in silence, and every error names file and line.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from minbert.files import MinbertError
+from multitask.tab_separated import error_at, read_text, show, split_rows
+
+SPLITS = ("train", "dev", "test")
+# float() alone would also take "nan", "1_0" and the digits of every script
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task's files look like. A new task is a new entry in TASKS and a head in a recipe."""
+
+    name: str
+    stem: str  # file names are {stem}-train.csv, {stem}-dev.csv, {stem}-test-student.csv
+    texts: tuple[str, ...]  # one column, or two for a task on pairs
+    label: str  # column
+    kind: str  # "classes" and "binary": whole numbers from low to high; "score": any number in between
+    low: int
+    high: int
+    prediction: str  # column title in prediction files
+    handout_rows: dict[str, tuple[int, ...]] = field(hash=False)  # split -> what the course's handouts say
+
+    @property
+    def is_pair(self) -> bool:
+        return len(self.texts) == 2
+
+    @property
+    def classes(self) -> int:
+        """How many whole numbers there are from low to high."""
+        return self.high - self.low + 1
+
+    def file_name(self, split: str) -> str:
+        return f"{self.stem}-{'test-student' if split == 'test' else split}.csv"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`texts` exactly as in the file; `label` is None only in a test split; the row starts on `line`."""
+
+    id: str
+    texts: tuple[str, ...]
+    label: int | float | None
+    line: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file as read: rows_read == len(rows) + len(skipped)."""
+
+    path: Path
+    task: Task
+    split: str
+    rows: list[Row]
+    rows_read: int
+    skipped: list[int]  # lines of rows without a label
+    warnings: list[str]  # sentences for the user
+
+
+def read_table(path: Path | str, task: Task, split: str) -> Table:
+    """One file's rows. Blank lines do not count; ids are stripped and lowercased, as the course's scripts do.
+
+    In train and dev, rows without a label are skipped and named in a warning. A test split needs no label
+    column and keeps every row; where it has the column, its labels are read.
+
+    Raises:
+        MinbertError: names file, line, value and rule.
+    """
+    path = Path(path)
+    text, warnings = read_text(path)
+    numbered_fields = split_rows(path, text)
+    header_line, header = next(numbered_fields, (1, []))
+    columns = _find_columns(path, header_line, header, task, split)
+    rows, skipped = [], []
+    for line, fields in numbered_fields:
+        if len(fields) != len(header):
+            message = f"{len(fields)} columns, expected {len(header)}, line {line}"
+            raise error_at(path, line, message, "a text that holds a tab must stand in double quotes")
+        label = _parse_label(path, line, fields[columns[task.label]], task) if task.label in columns else None
+        if label is None and split != "test":
+            skipped.append(line)
+        else:
+            texts = tuple(fields[columns[name]] for name in task.texts)
+            rows.append(Row(fields[columns["id"]].strip().lower(), texts, label, line))
+    if not any(text.strip() for row in rows for text in row.texts):
+        found = f"{len(rows)} rows without text, {len(skipped)} rows without label"
+        raise MinbertError(f"no examples in {path}: {found}", "is this the right file?")
+    empty = [row.line for row in rows if not all(text.strip() for text in row.texts)]
+    warnings += _count_lines(path, "without label skipped", skipped)
+    warnings += _count_lines(path, "with an empty sentence kept", empty)
+    warnings += _check_ids(path, rows, split)
+    return Table(path, task, split, rows, len(rows) + len(skipped), skipped, warnings)
+
+
+def overlap(train: Table, dev: Table) -> int:
+    """How many rows of `dev` have the text of a row of `train`; see text_key."""
+    seen = {text_key(row) for row in train.rows}
+    return sum(text_key(row) in seen for row in dev.rows)
+
+
+def text_key(row: Row) -> tuple[str, ...]:
+    """Equal for rows with the same text, case and outer blanks aside, a pair in either order."""
+    return tuple(sorted(text.strip().lower() for text in row.texts))
+
+
+def _find_columns(path: Path, line: int, header: list[str], task: Task, split: str) -> dict[str, int]:
+    """Column name -> its place, for id, texts and label; the label may be absent from a test split."""
+    if not header:
+        raise MinbertError(f"no examples in {path}: the file is empty", "is this the right file?")
+    names = [name.strip() for name in header]
+    wanted = ["id", *task.texts, task.label]
+    needed = wanted[:-1] if split == "test" else wanted
+    missing = [name for name in needed if name not in names]
+    if missing:
+        found = f"found {len(names)} column{'s' * (len(names) > 1)} {show(', '.join(names))}"
+        comma = ": is it comma-separated?" if len(names) == 1 and "," in names[0] else ""
+        hint = f"task {task.name} needs a header line with {', '.join(needed)}, separated by tabs"
+        raise error_at(path, line, f"missing columns {', '.join(missing)}; {found}{comma}", hint)
+    doubled = [name for name in wanted if names.count(name) > 1]
+    if doubled:
+        raise error_at(path, line, f"column {doubled[0]} appears twice", "rename or remove one of the two")
+    return {name: names.index(name) for name in wanted if name in names}
+
+
+def _parse_label(path: Path, line: int, text: str, task: Task) -> int | float | None:
+    text = text.strip()
+    if not text:
+        return None
+    value = float(text) if NUMBER.fullmatch(text) else math.nan
+    whole = task.kind != "score"
+    if not task.low <= value <= task.high or (whole and value != int(value)):
+        rule = f"a {'whole ' * whole}number from {task.low} to {task.high}"
+        hint = "correct the label, or leave it empty"
+        raise error_at(path, line, f"{task.label} {show(text)} is not {rule}", hint)
+    return int(value) if whole else value
+
+
+def _check_ids(path: Path, rows: list[Row], split: str) -> list[str]:
+    """A warning for repeated ids. In dev and test an id must name one text: predictions are keyed by it."""
+    hint = "prediction files are keyed by id: give this row another"
+    first: dict[str, Row] = {}
+    for row in rows:
+        earlier = first.setdefault(row.id, row)
+        if split != "train" and (not row.id or "," in row.id or "\n" in row.id):
+            message = f"id {show(row.id)} is empty, or holds a comma or a line end"
+            raise error_at(path, row.line, message, hint)
+        if split != "train" and earlier.texts != row.texts:
+            message = f"id {show(row.id)} already stands on line {earlier.line} with another text"
+            raise error_at(path, row.line, message, hint)
+    return _count_lines(path, "with the id of an earlier row", [r.line for r in rows if first[r.id] is not r])
+
+
+def _count_lines(path: Path, what: str, lines: list[int]) -> list[str]:
+    """No sentence for no lines, else one: `FILE: 2 rows without label skipped (lines 5, 9)`."""
+    if not lines:
+        return []
+    rows, word = ("1 row", "line") if len(lines) == 1 else (f"{len(lines):,} rows", "lines")
+    more = f" and {len(lines) - 10:,} more" if len(lines) > 10 else ""
+    return [f"{path}: {rows} {what} ({word} {', '.join(map(str, lines[:10]))}{more})"]
+
+
+def _keep_raw(text: str, task: Task) -> str:
+    return text
+
+
+def _prepare_as_course(text: str, task: Task) -> str:
+    """Lower case, outer blanks gone; in pairs also a space before each . ? , ' and no runs of blanks."""
+    text = text.lower().strip()
+    return " ".join(re.sub(r"([.?,'])", r" \1", text).split()) if task.is_pair else text
+
+
+PREPROCESS: dict[str, Callable[[str, Task], str]] = {"raw": _keep_raw, "cs224n": _prepare_as_course}
+
+TASKS = {
+    "sst": Task(
+        "sst", "ids-sst", ("sentence",), "sentiment", "classes", 0, 4, "Predicted_Sentiment",
+        {"train": (8544,), "dev": (1101,), "test": (2210,)},
+    ),
+    "para": Task(
+        "para", "quora", ("sentence1", "sentence2"), "is_duplicate", "binary", 0, 1,
+        "Predicted_Is_Paraphrase",
+        {"train": (141506, 283010), "dev": (20215, 40429), "test": (40431, 80859)},  # 2023, 2024
+    ),
+    "sts": Task(
+        "sts", "sts", ("sentence1", "sentence2"), "similarity", "score", 0, 5,
+        "Predicted_Similiary",  # spelt as in the course's files
+        {"train": (6040,), "dev": (863,), "test": (1725,)},
+    ),
+    "cfimdb": Task(
+        "cfimdb", "ids-cfimdb", ("sentence",), "sentiment", "classes", 0, 1, "Predicted_Sentiment",
+        {"train": (1701,), "dev": (245,), "test": (488,)},
+    ),
+}

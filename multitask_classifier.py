@@ -1,0 +1,60 @@
+"""Fine-tune one BERT on sentiment, paraphrase and similarity together, evaluate it, and write the predictions.
+
+    python multitask_classifier.py --option finetune
+
+works anywhere: without the course's data in data/ it uses small bundled samples, without bert-base-uncased a small
+packaged model, and says so. Settings that no flag gives come from a recipe (--list_recipes).
+"""
+
+import sys
+from pathlib import Path
+
+from minbert.hub import find_model
+from multitask import command_line as shared
+from multitask.recipe import list_recipes
+from multitask.tables import SPLITS, TASKS
+
+COURSE_TASKS = ("sst", "para", "sts")
+
+
+def make_parser() -> shared.Parser:
+    parser = shared.Parser(prog="multitask_classifier.py", description=__doc__)
+    shared.add_common_flags(parser)
+    recipes = parser.add_argument_group("recipes")
+    recipes.add_argument("--recipe", metavar="NAME_OR_FILE",
+                         help="what to train and how (default: baseline on the course's data, quick on the samples)")
+    recipes.add_argument("--list_recipes", action="store_true", help="print all recipes and stop")
+    recipes.add_argument("--dry_run", action="store_true", help="print the resolved recipe, sizes and time, and stop")
+    files = parser.add_argument_group("files")
+    for task in COURSE_TASKS:
+        for split in SPLITS:
+            files.add_argument(f"--{task}_{split}", type=Path, metavar="FILE",
+                               help=f"default: DATA_DIR/{TASKS[task].file_name(split)}")
+        for split in ("dev", "test"):
+            files.add_argument(f"--{task}_{split}_out", type=Path, metavar="FILE",
+                               help=f"default: {default_prediction_path(task, split)}")
+    return parser
+
+
+def default_prediction_path(task: str, split: str) -> Path:
+    return Path("predictions", f"{task}-{split}-output.csv")
+
+
+def main(arguments: list[str]) -> None:
+    flags = make_parser().parse_args(arguments)
+    if flags.list_recipes:
+        print("\n".join(f"{recipe.name:32} {recipe.description}" for recipe in list_recipes()))
+        return
+    named = {(task, split): path for task in COURSE_TASKS for split in SPLITS
+             if (path := getattr(flags, f"{task}_{split}"))}
+    mode = shared.chosen_mode(flags) or (None if flags.recipe else "last-linear-layer")
+    sample = shared.find_files(COURSE_TASKS, flags.data_dir, named)[1]
+    recipe = shared.load_with_flags(flags.recipe or ("quick" if sample else "baseline"), flags, mode)
+    files, sample = shared.find_files(tuple(recipe.tasks), flags.data_dir, named)
+    predictions = {(task, split): getattr(flags, f"{task}_{split}_out", None) or default_prediction_path(task, split)
+                   for task in recipe.tasks for split in ("dev", "test")}
+    shared.train_and_report(recipe, flags, files, sample, find_model(flags.model or recipe.model or None), predictions)
+
+
+if __name__ == "__main__":
+    sys.exit(shared.run_command(main, sys.argv[1:]))

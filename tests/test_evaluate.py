@@ -1,0 +1,104 @@
+"""Scores: hand-worked numbers, scipy as the oracle, honest nan, and prediction files byte for byte."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from minbert.files import MinbertError
+from multitask.evaluate import (
+    Score,
+    accuracy,
+    fisher_interval,
+    macro_f1,
+    overall_normalised,
+    overall_raw,
+    pearson,
+    score_task,
+    spearman,
+    summarise,
+    wilson_interval,
+    write_predictions,
+)
+from multitask.tables import TASKS
+
+
+def test_pearson_by_hand():
+    assert pearson([1, 2, 3], [1, 3, 2]) == pytest.approx(0.5), "r = cov / (sd sd); Spearman's or a missing root differ"
+    assert pearson([0, 0, 10], [1, 2, 4]) == pytest.approx(0.9449111825230679)
+
+
+def test_pearson_does_not_see_shift_or_scale():
+    x, y = np.random.default_rng(0).normal(size=(2, 50))
+    assert pearson(3 * x - 7, y) == pytest.approx(pearson(x, y)) and pearson(-x, y) == pytest.approx(-pearson(x, y))
+
+
+@pytest.mark.parametrize("x, y", [([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [2, 2, 2]), ([1], [1]), ([], []), ([0.1] * 3, [1, 2, 3])])
+def test_an_undefined_correlation_is_nan_and_not_zero(x, y):
+    assert math.isnan(pearson(x, y)) and math.isnan(spearman(x, y))
+
+
+def test_correlations_equal_scipys():
+    generator = np.random.default_rng(1)
+    x, y = generator.integers(0, 6, size=(2, 200)).astype(float)
+    assert pearson(x, y) == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12)
+    assert spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    assert fisher_interval(pearson(x, y), 200).low == pytest.approx(stats.pearsonr(x, y).confidence_interval().low)
+
+
+def test_wilsons_interval_equals_scipys_at_the_edges_too():
+    for correct, count in [(0, 10), (10, 10), (450, 1101), (1, 1)]:
+        expected = stats.binomtest(correct, count).proportion_ci(method="wilson")
+        found = wilson_interval(correct / count, count)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_accuracy_and_macro_f1_by_hand():
+    predictions, labels = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1])
+    assert accuracy(predictions, labels) == 0.5
+    # F1: class 0 2/3, class 1 2/4, class 2 0
+    assert macro_f1(predictions, labels) == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+
+
+def test_overall_scores_are_the_courses():
+    assert overall_raw(0.5, 0.9, 0.8) == pytest.approx((0.5 + 0.9 + 0.8) / 3)
+    assert overall_normalised(0.5, 0.9, 0.8) == pytest.approx((0.5 + 0.9 + 0.9) / 3)
+
+
+def test_a_summary_agrees_with_the_overall_scores_and_names_the_weakest_task():
+    main = {"sst": Score(0.5, 0.47, 0.53), "para": Score(0.9, 0.89, 0.91), "sts": Score(0.8, 0.77, 0.83)}
+    summary = summarise(main)
+    assert summary["overall_raw"].value == pytest.approx(overall_raw(0.5, 0.9, 0.8))
+    assert summary["overall_normalised"].value == pytest.approx(overall_normalised(0.5, 0.9, 0.8))
+    assert summary["overall_raw"].half_width == pytest.approx(math.sqrt(0.03**2 + 0.01**2 + 0.03**2) / 3)
+    assert summary["minimum"].value == 0.5
+
+
+def test_nan_is_the_weakest_and_makes_the_overall_nan():
+    nothing = Score(math.nan, math.nan, math.nan)
+    summary = summarise({"sst": Score(0.5, 0.4, 0.6), "sts": nothing})
+    assert math.isnan(summary["minimum"].value) and math.isnan(summary["overall_raw"].value)
+
+
+def test_a_tasks_main_score_comes_first():
+    assert next(iter(score_task(TASKS["sts"], np.array([1.0, 2, 3]), np.array([1.0, 3, 2])))) == "pearson"
+    assert next(iter(score_task(TASKS["sst"], np.array([1]), np.array([1])))) == "accuracy"
+
+
+@pytest.mark.parametrize("task, outputs, text", [
+    ("sst", [[0, 1, 0, 0, 0], [0, 0, 0, 0, 3]], "id \t Predicted_Sentiment \nab1 , 1 \ncd2 , 4 \n"),
+    ("para", [2.5, -1], "id \t Predicted_Is_Paraphrase \nab1 , 1.0 \ncd2 , 0.0 \n"),
+    # the course's scripts print a float32 with all the digits of a double
+    ("sts", [2.4, 4], "id \t Predicted_Similiary \nab1 , 2.4000000953674316 \ncd2 , 4.0 \n"),
+])
+def test_prediction_files_are_the_courses_byte_for_byte(tmp_path, task, outputs, text):
+    write_predictions(tmp_path / "out.csv", TASKS[task], ["ab1", "cd2"], np.array(outputs, dtype=np.float32))
+    assert (tmp_path / "out.csv").read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize("ids", [["a", "a"], ["a"], ["a", "b", "c"]])
+def test_predictions_that_do_not_match_their_ids_are_not_written(tmp_path, ids):
+    with pytest.raises(MinbertError, match="2 predictions for"):
+        write_predictions(tmp_path / "out.csv", TASKS["para"], ids, np.array([1.0, 2.0], dtype=np.float32))
+    assert not (tmp_path / "out.csv").exists()

@@ -1,0 +1,144 @@
+"""The loop and its state: same seed, same weights; stop anywhere, go on as if nothing had been."""
+
+import copy
+
+import pytest
+import torch
+from small_run import data, make_model, recipe, tokenizer
+
+from minbert.files import MinbertError
+from multitask.run import start_stage
+from multitask.train import run_stage
+
+
+def start(some_recipe, seed: int = 0):
+    """A stage's state and schedule, at its first step, from nothing but a recipe and a seed."""
+    model = make_model(some_recipe, seed=seed)
+    return start_stage(some_recipe, some_recipe.stages[0], 0, model, tokenizer(), data())
+
+
+def train(some_recipe, steps: int | None = None, seed: int = 0):
+    state, schedule = start(some_recipe, seed)
+    losses = []
+    for step in run_stage(state, schedule, some_recipe.stages[0].epochs, clip=1.0):
+        losses.append((step.epoch, step.step, *((name, loss.item()) for name, loss in step.losses.items())))
+        if len(losses) == steps:
+            break
+    return state, losses
+
+
+def same_weights(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_one_seed_gives_bit_equal_weights():
+    (one, losses), (two, again), (other, _) = train(recipe()), train(recipe()), train(recipe(), seed=1)
+    assert losses == again and same_weights(one.model, two.model)
+    assert not same_weights(one.model, other.model)
+
+
+def test_an_epoch_of_the_budgeted_schedule_reads_every_example_once():
+    state, schedule = start(recipe(epochs=1))
+    rows = {name: [] for name in state.objectives}
+    for name, objective in state.objectives.items():
+        collate = objective.stream.collate
+        objective.stream.collate = lambda some, name=name, collate=collate: rows[name].extend(e.id for e in some) or collate(some)
+    for _ in run_stage(state, schedule, 1, clip=1.0):
+        pass
+    assert all(len(ids) == len(set(ids)) == 14 for ids in rows.values())
+
+
+@pytest.mark.parametrize("kind, stops", [("budgeted", range(1, 25)), ("round_robin", (5, 12, 13)),
+                                         ("sequential_epoch", (5, 12, 13)), ("sequential_tasks", (5, 12, 13))])
+def test_a_run_stopped_at_any_step_goes_on_to_the_same_weights(kind, stops):
+    some_recipe = recipe(schedule=kind)
+    whole, losses = train(some_recipe)
+    assert len(losses) == 24
+    for stop in stops:
+        state, _ = train(some_recipe, steps=stop)
+        saved = copy.deepcopy(state.state_dict())
+        torch.manual_seed(999)  # another process starts with other random numbers
+        resumed, schedule = start(some_recipe, seed=5)
+        resumed.load_state_dict(saved)
+        rest = [(step.epoch, step.step, *((name, loss.item()) for name, loss in step.losses.items()))
+                for step in run_stage(resumed, schedule, some_recipe.stages[0].epochs, clip=1.0)]
+        assert rest == losses[stop:], f"stopped after step {stop}, the losses went another way"
+        assert same_weights(resumed.model, whole.model)
+
+
+def test_the_end_of_an_epoch_is_announced_once_per_epoch():
+    some_recipe = recipe()
+    state, schedule = start(some_recipe)
+    ends = [(step.epoch, step.step) for step in run_stage(state, schedule, 2, clip=1.0) if step.ends_epoch]
+    assert ends == [(1, len(schedule(1))), (2, len(schedule(2)))]
+
+
+def test_only_the_trained_tasks_head_moves_in_a_step():
+    some_recipe = recipe(schedule="sequential_epoch")
+    before = make_model(some_recipe).state_dict()
+    state, _ = train(some_recipe, steps=3)  # all of sst; the first step's learning rate is 0
+    moved = {name.split(".")[1] for name, tensor in state.model.state_dict().items()
+             if name.startswith("heads.") and not torch.equal(tensor, before[name])}
+    assert moved == {"sst"}, "heads of tasks that took no part must stay: not even weight decay may move them"
+
+
+def test_a_frozen_encoder_stays_bit_for_bit_while_heads_learn():
+    some_recipe = recipe(train="last-linear-layer")
+    before = make_model(some_recipe).state_dict()
+    state, _ = train(some_recipe)
+    after = state.model.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before if name.startswith("encoder."))
+    assert not any(torch.equal(after[name], before[name]) for name in before if name.endswith("layers.1.weight")
+                   and name.startswith("heads."))
+
+
+def test_training_lowers_the_loss():
+    _, losses = train(recipe(epochs=30))
+    first, last = ([loss for *_, (name, loss) in part if name == "sts"] for part in (losses[:20], losses[-20:]))
+    assert sum(last) / len(last) < 0.5 * sum(first) / len(first)
+
+
+def test_the_gradient_is_clipped_to_the_recipes_norm():
+    state, schedule = start(recipe())
+    norms = []
+    step_of = state.optimizer.step
+
+    def step():
+        gradients = [parameter.grad.norm() for parameter in state.model.parameters() if parameter.grad is not None]
+        norms.append(torch.stack(gradients).norm().item())
+        step_of()
+
+    state.optimizer.step = step
+    for _ in run_stage(state, schedule, 1, clip=0.01):
+        pass
+    assert norms and max(norms) < 0.0101
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_before_the_step(value):
+    state, _ = start(recipe())
+    before = copy.deepcopy(state.model.state_dict())
+    state.objectives["sts"].loss = lambda output, batch: output.sum() * value
+    with pytest.raises(MinbertError, match="the loss of sts is .*in epoch 1, step 1 .*sts0-") as caught:
+        next(run_stage(state, lambda epoch: [("sts",)], 1, clip=1.0))
+    assert caught.value.exit_code == 5
+    assert all(torch.equal(before[name], tensor) for name, tensor in state.model.state_dict().items())
+
+
+def test_several_tasks_in_one_step_give_the_gradient_of_the_summed_loss():
+    state, _ = start(recipe())
+    for module in state.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    batches = {name: objective.next_batch() for name, objective in state.objectives.items()}
+    for name, objective in state.objectives.items():
+        objective.next_batch = lambda name=name: batches[name]
+    total = sum(objective.loss(objective.output(state.model, batches[name]), batches[name])
+                for name, objective in state.objectives.items())
+    expected = torch.autograd.grad(total, list(state.model.encoder.parameters()), allow_unused=True)
+    seen = []
+    state.optimizer.step = lambda: seen.extend(parameter.grad.clone() if parameter.grad is not None else None
+                                               for parameter in state.model.encoder.parameters())
+    next(run_stage(state, lambda epoch: [("sst", "para", "sts")], 1, clip=1e9))
+    for one, other in zip(seen, expected, strict=True):
+        assert one is None and other is None or torch.allclose(one, other, atol=1e-6)
