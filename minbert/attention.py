@@ -1,7 +1,6 @@
 """Multi-head self-attention by hand: split, score, mask, mix, join (Vaswani et al. 2017, section 3.2)."""
 
-# B batch, T tokens, D hidden, H heads, K size per head, 1 broadcast
-# A score's axes are written TT: first the token that asks (query), then the token that is asked (key).
+# B batch, T tokens, Q the tokens that ask (all T, or the first alone), D hidden, H heads, K size per head, 1 broadcast
 
 import math
 
@@ -10,6 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minbert.config import BertConfig
+from minbert.dropout import Dropout
+
+
+ALL = slice(None)
 
 
 # Exercise 3.1: split into heads
@@ -33,18 +36,18 @@ def join_heads(mixed_BHTK: Tensor) -> Tensor:
 
 
 # Exercise 3.3: scaled dot-product attention
-def attention_probabilities(query_BHTK: Tensor, key_BHTK: Tensor, mask_B11T: Tensor | None) -> Tensor:
-    """probabilities_BHTT: how much every token attends to every other; each row sums to 1.
+def attention_probabilities(query_BHQK: Tensor, key_BHTK: Tensor, mask_B11T: Tensor | None) -> Tensor:
+    """probabilities_BHQT: how much every token attends to every other; each row sums to 1.
 
     Steps: score by the dot product of query and key; divide by the square root of the head size; give keys that
     are padding (mask False) the smallest number there is; softmax over the keys. A row with no real key at all comes
     out uniform rather than nan, because the smallest finite number is used and not -inf.
     """
     # softmax(Q K^T / sqrt(d_k))
-    scores_BHTT = query_BHTK @ key_BHTK.transpose(-2, -1) / math.sqrt(query_BHTK.shape[-1])
+    scores_BHQT = query_BHQK @ key_BHTK.transpose(-2, -1) / math.sqrt(query_BHQK.shape[-1])
     if mask_B11T is not None:
-        scores_BHTT = scores_BHTT.masked_fill(~mask_B11T, torch.finfo(scores_BHTT.dtype).min)
-    return scores_BHTT.softmax(dim=-1)
+        scores_BHQT = scores_BHQT.masked_fill(~mask_B11T, torch.finfo(scores_BHQT.dtype).min)
+    return scores_BHQT.softmax(dim=-1)
 
 
 class SelfAttention(nn.Module):
@@ -59,24 +62,26 @@ class SelfAttention(nn.Module):
         self.query = nn.Linear(config.hidden_size, config.hidden_size)
         self.key = nn.Linear(config.hidden_size, config.hidden_size)
         self.value = nn.Linear(config.hidden_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
+        self.dropout = Dropout(config.attention_probs_dropout_prob)
         self.fused = False
 
     # Exercise 3.4: multi-head self-attention
     def forward(self, hidden_BTD: Tensor, mask_B11T: Tensor | None = None,
-                maps: list[Tensor] | None = None) -> Tensor:
-        """mixed_BTD. `mask_B11T` is True at real tokens; where `maps` is a list, probabilities_BHTT is added to it.
+                maps: list[Tensor] | None = None, asking: slice = ALL) -> Tensor:
+        """mixed_BQD, for the tokens that are `asking` (all of them, unless only some results are needed).
+
+        `mask_B11T` is True at real tokens; where `maps` is a list, probabilities_BHQT is added to it.
 
         Steps: project to query, key and value and split each into heads; attention probabilities; dropout on the
         probabilities; mix the values; join the heads. (The output projection belongs to the layer.)
         """
-        query_BHTK = split_heads(self.query(hidden_BTD), self.heads)
+        query_BHQK = split_heads(self.query(hidden_BTD[:, asking]), self.heads)
         key_BHTK = split_heads(self.key(hidden_BTD), self.heads)
         value_BHTK = split_heads(self.value(hidden_BTD), self.heads)
         if self.fused and maps is None:
             rate = self.dropout.p if self.training else 0.0
-            return join_heads(F.scaled_dot_product_attention(query_BHTK, key_BHTK, value_BHTK, mask_B11T, rate))
-        probabilities_BHTT = attention_probabilities(query_BHTK, key_BHTK, mask_B11T)
+            return join_heads(F.scaled_dot_product_attention(query_BHQK, key_BHTK, value_BHTK, mask_B11T, rate))
+        probabilities_BHQT = attention_probabilities(query_BHQK, key_BHTK, mask_B11T)
         if maps is not None:
-            maps.append(probabilities_BHTT)
-        return join_heads(self.dropout(probabilities_BHTT) @ value_BHTK)
+            maps.append(probabilities_BHQT)
+        return join_heads(self.dropout(probabilities_BHQT) @ value_BHTK)

@@ -3,7 +3,7 @@
 Written by hand; loads and gives the numbers of pretrained checkpoints. Knows nothing of tasks.
 """
 
-# B batch, T tokens, D hidden, I intermediate, 1 broadcast
+# B batch, T tokens, Q the tokens that ask (all T, or the first alone), D hidden, 1 broadcast
 
 import warnings
 from collections.abc import Callable
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minbert.attention import SelfAttention
+from minbert.attention import ALL, SelfAttention
 from minbert.config import BertConfig
+from minbert.dropout import Dropout
 from minbert.embeddings import BertEmbeddings
 
 
@@ -45,18 +46,18 @@ class BertLayer(nn.Module):
         self.activation = ACTIVATIONS[config.hidden_act]
         self.output = nn.Linear(config.intermediate_size, config.hidden_size)
         self.output_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     # Exercise 4.2: the attention half of a layer
     def attend(self, hidden_BTD: Tensor, mask_B11T: Tensor | None = None,
-               maps: list[Tensor] | None = None) -> Tensor:
-        """attended_BTD.
+               maps: list[Tensor] | None = None, asking: slice = ALL) -> Tensor:
+        """attended_BQD, for the tokens that are `asking`.
 
         Steps: self-attention; the output projection; dropout AFTER the projection; add the input; LayerNorm.
         """
         # a = LN_1(x + Dropout(W_o Attention(x) + b_o))
-        mixed_BTD = self.attention(hidden_BTD, mask_B11T, maps)
-        return self.attention_norm(hidden_BTD + self.dropout(self.attention_output(mixed_BTD)))
+        mixed_BQD = self.attention(hidden_BTD, mask_B11T, maps, asking)
+        return self.attention_norm(hidden_BTD[:, asking] + self.dropout(self.attention_output(mixed_BQD)))
 
     # Exercise 4.3: the feed-forward half of a layer
     def feed_forward(self, attended_BTD: Tensor, extra_BTD: Tensor | None = None) -> Tensor:
@@ -72,8 +73,8 @@ class BertLayer(nn.Module):
         return self.output_norm(attended_BTD + output_BTD)
 
     def forward(self, hidden_BTD: Tensor, mask_B11T: Tensor | None = None,
-                maps: list[Tensor] | None = None) -> Tensor:
-        return self.feed_forward(self.attend(hidden_BTD, mask_B11T, maps))
+                maps: list[Tensor] | None = None, asking: slice = ALL) -> Tensor:
+        return self.feed_forward(self.attend(hidden_BTD, mask_B11T, maps, asking))
 
 
 class BertModel(nn.Module):
@@ -120,21 +121,24 @@ class BertModel(nn.Module):
         return self.embeddings(words_BTD, token_type_ids)
 
     def encode(self, embedded_BTD: Tensor, mask_BT: Tensor | None = None,
-               states: list[Tensor] | None = None, maps: list[Tensor] | None = None) -> Tensor:
-        """hidden_BTD: the second half of the model. `mask_BT` is 1 (or True) at real tokens, 0 at padding.
+               states: list[Tensor] | None = None, maps: list[Tensor] | None = None,
+               first_only: bool = False) -> Tensor:
+        """hidden_BQD: the second half of the model. `mask_BT` is 1 (or True) at real tokens, 0 at padding.
 
         Only real tokens' vectors mean anything: what stands at padding is finite and to be left out by whoever pools.
         Where `states` and `maps` are lists, all hidden states (L + 1) and attention maps (L) are added to them.
+        `first_only` spares the last layer the tokens after the first, for those who pool [CLS] alone: then Q is 1.
         """
         mask_B11T = None if mask_BT is None else mask_BT.bool()[:, None, None, :]
-        hidden_BTD = embedded_BTD
+        hidden_BQD = embedded_BTD
         for layer in self.layers:
             if states is not None:
-                states.append(hidden_BTD)
-            hidden_BTD = layer(hidden_BTD, mask_B11T, maps)
+                states.append(hidden_BQD)
+            asking = slice(0, 1) if first_only and layer is self.layers[-1] else ALL
+            hidden_BQD = layer(hidden_BQD, mask_B11T, maps, asking)
         if states is not None:
-            states.append(hidden_BTD)
-        return hidden_BTD
+            states.append(hidden_BQD)
+        return hidden_BQD
 
     # Exercise 4.4: the pooler
     def pool(self, hidden_BTD: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from minbert.config import BertConfig
+from minbert.dropout import Dropout
 
 
 class BertEmbeddings(nn.Module):
@@ -18,7 +19,7 @@ class BertEmbeddings(nn.Module):
         self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.token_type = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     # Exercise 2.1: embeddings
     def forward(self, words_BTD: Tensor, segment_BT: Tensor) -> Tensor:

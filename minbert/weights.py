@@ -136,7 +136,7 @@ def load_vocabulary_head(head: VocabularyHead, tensors: Mapping[str, Tensor],
     theirs = {modernise(name): name for name in names}
     decoder = {"cls.predictions.decoder.weight": word_embedding.weight, "cls.predictions.decoder.bias": None}
     if "cls.predictions.bias" not in theirs and "cls.predictions.decoder.bias" in theirs:
-        theirs["cls.predictions.bias"] = theirs.pop("cls.predictions.decoder.bias")
+        theirs["cls.predictions.bias"] = theirs["cls.predictions.decoder.bias"]
     if missing := [name for name in HEAD_NAMES.values() if name not in theirs]:
         raise MinbertError(f"missing from the checkpoint's vocabulary head: {_some(missing)}",
                            "use a model that has one, e.g. bert-base-uncased, or start the head at random")

@@ -1,6 +1,6 @@
 """Which BERT serves which task: the seam between the tasks and minbert (DESIGN: an encoder embeds, encodes, pools)."""
 
-# B batch, T tokens, D hidden
+# B batch, T tokens, Q tokens asked for (all T, or the first alone), D hidden
 
 from torch import Tensor, nn
 
@@ -23,10 +23,10 @@ class SharedEncoder(nn.Module):
         """embedded_BTD."""
         return self.bert.embed(tokens.ids_BT, tokens.segment_BT)
 
-    def encode(self, task: str, embedded_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-        """hidden_BTD."""
-        return self.bert.encode(embedded_BTD, mask_BT)
+    def encode(self, task: str, embedded_BTD: Tensor, mask_BT: Tensor, first_only: bool = False) -> Tensor:
+        """hidden_BQD: of all tokens, or with `first_only` of the first alone."""
+        return self.bert.encode(embedded_BTD, mask_BT, first_only=first_only)
 
-    def pool(self, task: str, hidden_BTD: Tensor) -> Tensor:
+    def pool(self, task: str, hidden_BQD: Tensor) -> Tensor:
         """The pretrained pooler's pooled_BD."""
-        return self.bert.pool(hidden_BTD)
+        return self.bert.pool(hidden_BQD)

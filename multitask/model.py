@@ -1,6 +1,6 @@
 """MultitaskBert: an encoder and one head per task. Calls the course's way, too (predict_sentiment and so on)."""
 
-# B batch, T tokens, D hidden, C classes
+# B batch, T tokens, Q tokens asked for (all T, or the first alone), D hidden, C classes
 
 from torch import Tensor, nn
 
@@ -47,18 +47,19 @@ class MultitaskBert(nn.Module):
         """
         if embedded_BTD is None:
             embedded_BTD = self.encoder.embed(task, tokens)
-        hidden_BTD = self.encoder.encode(task, embedded_BTD, tokens.mask_BT)
-        sentence_BD = self._pool(task, hidden_BTD, tokens.mask_BT)
+        first_only = self.tasks[task].pooling in ("cls", "pooler")
+        hidden_BQD = self.encoder.encode(task, embedded_BTD, tokens.mask_BT, first_only)
+        sentence_BD = self._pool(task, hidden_BQD, tokens.mask_BT)
         parts = sentence_BD.chunk(2) if self.tasks[task].encoding == "independent" else (sentence_BD,)
         output_BC = self.heads[task](*parts)
         # only the last axis is dropped, so that a batch of one stays a batch
         return output_BC if TASKS[task].kind == "classes" else output_BC.squeeze(-1)
 
-    def _pool(self, task: str, hidden_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+    def _pool(self, task: str, hidden_BQD: Tensor, mask_BT: Tensor) -> Tensor:
         pooling = self.tasks[task].pooling
         if pooling == "mean":
-            return mean_pool(hidden_BTD, mask_BT)
-        return self.encoder.pool(task, hidden_BTD) if pooling == "pooler" else hidden_BTD[:, 0]
+            return mean_pool(hidden_BQD, mask_BT)
+        return self.encoder.pool(task, hidden_BQD) if pooling == "pooler" else hidden_BQD[:, 0]
 
     def predict_sentiment(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Unnormalised log-probabilities (B, 5) of the five sentiments."""

@@ -68,6 +68,14 @@ def test_padding_and_batch_mates_never_change_a_real_token():
     assert (together["pooler_output"][0] - alone["pooler_output"][0]).abs().max() < 1e-10
 
 
+def test_the_first_token_alone_is_the_same_as_with_all_others():
+    model, reference = tiny_bert(), golden()
+    embedded = model.embed(reference["input.ids"], reference["input.segment"])
+    whole = model.encode(embedded, reference["input.mask"])
+    first = model.encode(embedded, reference["input.mask"], first_only=True)
+    assert first.shape[1] == 1 and (first[:, 0] - whole[:, 0]).abs().max() < 1e-12
+
+
 def test_a_missing_mask_means_all_tokens_are_real():
     ids = torch.randint(5, 60, (2, 6))
     model = tiny_bert()

@@ -206,7 +206,7 @@ class FakeHub(BaseHTTPRequestHandler):
         content = FILES.get(name, b"")
         missing = name not in FILES or fault == "404" or "/google-bert/bert-base-uncased/resolve/main/" not in self.path
         if self.path == "/":
-            missing, content = False, b"hello"
+            missing, content = fault == "404", b"hello"
         self.send_response(404 if missing else 200)
         if missing:
             self.send_header("X-Error-Code", "EntryNotFound" if "bert-base-uncased" in self.path else "RepoNotFound")
@@ -243,6 +243,12 @@ def fake_hub(monkeypatch, tmp_path) -> Iterator[type[FakeHub]]:
     yield FakeHub
     server.shutdown()
     server.server_close()
+
+
+def test_any_answer_of_the_hub_is_an_answer(fake_hub):
+    assert download.find_trouble() == ""
+    fake_hub.faults = {"": "404"}
+    assert download.find_trouble() == "", "a hub that answers with an error status is there"
 
 
 def test_a_model_is_fetched_whole_and_found_in_the_cache_from_then_on(fake_hub, monkeypatch):

@@ -108,6 +108,11 @@ def test_a_cased_model_keeps_capitals_and_accents():
     assert cased.tokenize("É é E") == ["[UNK]", "é", "E"]
 
 
+def test_single_steps():
+    assert [module.clean_character(c) for c in "a\t\u00a0\u2028\u200b"] == ["a", " ", " ", " ", ""]
+    assert module.strip_accents("ÉΟΔΟΣ") == "eοδοσ", "lower-case character by character: no final sigma"
+
+
 def test_punctuation_of_ascii_is_four_runs():
     runs = [*range(33, 48), *range(58, 65), *range(91, 97), *range(123, 127)]
     assert [code for code in range(128) if module.is_punctuation(chr(code))] == runs
@@ -179,6 +184,7 @@ def test_truncation_takes_from_the_right_and_keeps_the_special_tokens(tokenizer)
     assert tokenizer.join([5, 6, 7, 8], [9, 10, 11, 12], max_length=8) == (
         [CLS, 5, 6, SEP, 9, 10, 11, SEP], [0] * 4 + [1] * 4), "three special tokens leave 5: 2 for A, 3 for B"
     assert tokenizer.join([5, 6], max_length=4)[0] == [CLS, 5, 6, SEP], "what just fits is left alone"
+    assert tokenizer.join([], [5, 6], max_length=5, truncation="only_first")[0] == [CLS, SEP, 5, 6, SEP], "fits, too"
     assert tokenizer.join([5] * 600, truncation="do_not_truncate")[0] == [CLS] + [5] * 600 + [SEP]
 
 
@@ -311,6 +317,7 @@ def test_decode_joins_pieces_to_words(tokenizer):
     (lambda t: t("a", truncation=True, max_length=1), "max_length 1 has no room for the 2 special tokens"),
     (lambda t: t("a", padding=True, truncation=True, max_length=10, pad_to_multiple_of=8), "10 is not a mul"),
     (lambda t: t.decode([1, 999]), "id 999 is outside the vocabulary, 0 to 29"),
+    (lambda t: t.decode([30]), "id 30 is outside the vocabulary"),
     (lambda t: t.decode([-1]), "id -1 is outside the vocabulary"),
 ])
 def test_wrong_arguments_are_named(tokenizer, call, message: str):

@@ -1,0 +1,45 @@
+"""Dropout: the right share of zeros, mean one, independent draws, silent in evaluation."""
+
+import pytest
+import torch
+
+from minbert.dropout import Dropout, draw_mask
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.5])
+def test_the_share_of_zeros_is_the_rate_and_the_mean_is_one(rate):
+    torch.manual_seed(0)
+    mask = draw_mask(torch.empty(1000, 1000, dtype=torch.float64), rate)
+    share = (mask == 0).double().mean().item()
+    assert abs(share - rate) < 4 * (rate * (1 - rate) / 1e6) ** 0.5 + 1 / 65536
+    assert torch.allclose(mask[mask > 0], torch.tensor(1 / (1 - rate), dtype=torch.float64), rtol=1e-4)
+    assert abs(mask.mean().item() - 1) < 4 * (rate / (1 - rate) / 1e6) ** 0.5
+
+
+def test_neighbours_are_dropped_independently():
+    torch.manual_seed(0)
+    dropped = (draw_mask(torch.empty(1_000_000), 0.5) == 0).double() - 0.5
+    for distance in (1, 2, 3, 4, 8):  # four neighbours share one 64-bit number
+        correlation = 4 * (dropped[:-distance] * dropped[distance:]).mean().item()
+        assert abs(correlation) < 0.005
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1023])
+def test_every_size_gets_a_mask_of_its_shape(size):
+    assert draw_mask(torch.empty(size, 3), 0.5).shape == (size, 3)
+
+
+def test_the_global_seed_decides_the_mask_and_the_gradient_uses_the_same_one():
+    layer, input = Dropout(0.5), torch.ones(50, requires_grad=True)
+    torch.manual_seed(3)
+    first = layer(input)
+    torch.manual_seed(3)
+    assert torch.equal(first, layer(input)) and not torch.equal(first, layer(input))
+    first.sum().backward()
+    assert torch.equal(input.grad, first.detach())
+
+
+def test_evaluation_and_rate_zero_leave_the_input_alone():
+    input = torch.randn(5)
+    assert Dropout(0.5).eval()(input) is input or torch.equal(Dropout(0.5).eval()(input), input)
+    assert torch.equal(Dropout(0.0)(input), input)
