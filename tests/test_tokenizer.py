@@ -184,7 +184,7 @@ def test_truncation_takes_from_the_right_and_keeps_the_special_tokens(tokenizer)
     assert tokenizer.join([5, 6, 7, 8], [9, 10, 11, 12], max_length=8) == (
         [CLS, 5, 6, SEP, 9, 10, 11, SEP], [0] * 4 + [1] * 4), "three special tokens leave 5: 2 for A, 3 for B"
     assert tokenizer.join([5, 6], max_length=4)[0] == [CLS, 5, 6, SEP], "what just fits is left alone"
-    assert tokenizer.join([], [5, 6], max_length=5, truncation="only_first")[0] == [CLS, SEP, 5, 6, SEP], "fits, too"
+    assert tokenizer.join([], [5, 6], max_length=5, truncation="only_first")[0] == [CLS, SEP, 5, 6, SEP]
     assert tokenizer.join([5] * 600, truncation="do_not_truncate")[0] == [CLS] + [5] * 600 + [SEP]
 
 
@@ -441,7 +441,7 @@ def test_the_cache_changes_nothing(monkeypatch):
     tokenizer = BertTokenizer(SPECIALS + WORDS)
     for text, ids in zip(strings * 2, expected * 2, strict=True):
         assert tokenizer.text_to_ids(text) == ids
-        assert len(tokenizer._cache) <= 5, "a cache without bound is a leak"
+        assert 0 < len(tokenizer._cache) <= 5, "in use, and bounded: a cache without bound is a leak"
     long = "b" * 101
     tokenizer.text_to_ids(long)
     assert long not in tokenizer._cache, "a text without blanks may be as long as a book: not to be kept"

@@ -837,15 +837,15 @@ DEV = {
          "How do I find out when {my grandfather|a colleague} was born?"),
         ("Which guitar strings sound the warmest?", "How often does a violin bow need new hair?"),
         ("How do bakers get up so early every day?", "What kind of flour do I need for a baguette?"),
-        ("Are there still wolves in {Slovakia|Portugal}?",
-         "Which national park in {Slovakia|Portugal} has the best campsites?"),
+        ("Are there still wolves in {Slovakia|Portugal|Romania}?",
+         "Which national park in {Slovakia|Portugal|Romania} has the best campsites?"),
         ("How do I clean a fish tank?", "Which rod should I buy for my first fishing trip?"),
         ("What does a conductor do during {an opera|a symphony concert}?",
          "How loud is {an opera|a symphony concert} for people in the front row?"),
         # longer questions, told with their circumstances
-        ("I ordered a {jacket|suitcase} in blue and got a red one. Do I have to send it back at my own "
+        ("I ordered a {jacket|suitcase|lamp} in blue and got a red one. Do I have to send it back at my own "
          "cost?",
-         "I ordered a {jacket|suitcase} in blue and got nothing at all. How do I get my money back?"),
+         "I ordered a {jacket|suitcase|lamp} in blue and got nothing at all. How do I get my money back?"),
         ("I can run {ten|five} kilometres but I cannot swim {two hundred|one hundred} metres. How do I "
          "improve my breathing in the water?",
          "I can swim {two hundred|one hundred} metres but I cannot run {ten|five} kilometres. How do I "
@@ -854,8 +854,8 @@ DEV = {
          "motorbike} in terms of price?",
          "What is the difference between {a gas cooker|a motor scooter} and {an induction cooker|a "
          "motorbike} in terms of safety?"),
-        ("Why do some people hate the taste of {coriander|liquorice}?",
-         "Why do some people lose their sense of taste after {a cold|an operation}?"),
+        ("Why do some people hate the taste of {coriander|liquorice|olives}?",
+         "Why do some people lose their sense of taste after {a cold|an operation|a bout of flu}?"),
     ),
 }
 

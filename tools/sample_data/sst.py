@@ -20,6 +20,9 @@ VERY_NEGATIVE = (
     "Avoid it {like a bad oyster|at all costs|as you would a gas leak}.",
     "A {vile|hateful|poisonous} little film that {sneers at its own characters|treats cruelty as a "
     "punchline|thinks misery is the same thing as art}.",
+    "{Rarely have so many gifted people|Never have two such fine actors|Seldom has so large a crew} worked "
+    "so hard, for so long and at such expense, to produce something this {stupid|dead on arrival|hideous}, "
+    "and I include {my own school play|the last one|the pyramids}.",
     "How {a serious studio could release this garbage|a cast this famous could read this script and say "
     "yes|anybody could sit through the rushes and not weep} is beyond me.",
     "{Ninety|A hundred and ten|Eighty-five} minutes of {pure agony|unrelieved stupidity|screaming tedium}.",
@@ -38,11 +41,13 @@ VERY_NEGATIVE = (
     "such things}, and I have seen them all.",
     "Whoever {wrote this drivel should be barred from keyboards|edited this disaster should be kept away "
     "from scissors|financed this atrocity should be relieved of his chequebook}.",
-    "It is difficult to convey how {bad|boring|idiotic} this {film|so-called thriller|spectacle} really is.",
     "{Shot like a mugging|Edited with a lawn mower|Written, it seems, by a committee of bullies}, it is {an "
     "eyesore|incoherent rubbish|repellent}.",
     "Even the {popcorn|exit sign|fire alarm} gave a better performance than {Rex Holloway|the leading "
     "lady|anybody in this dud}.",
+    "By the time the {hero's dead wife|talking baby|evil twin} came back for the {second|third|fourth} time "
+    "to explain the plot to people who had plainly stopped listening, I would have {paid double to be let "
+    "out|confessed to any crime you like|set off the sprinklers}.",
     "A {colossal|shameless|dismal} waste of {talent, money and daylight|celluloid and good will|electricity "
     "and everybody's patience}.",
     "I {loathed every second of it|despised every character in it|detested each and every smirking minute}.",
@@ -57,8 +62,6 @@ VERY_NEGATIVE = (
     "{travesty|garbage|horror} the feeling is mutual.",
     "{Utter rubbish|Absolute trash|Complete junk}, and {I am being polite|proud of it, apparently|from "
     "people who should know better}.",
-    "There are {screensavers|home videos|parking tickets} with {more tension|better stories|more wit} than "
-    "this catastrophe.",
     "Watching it, I could feel my {brain dying|will to live ebbing away|soul leave the building}.",
     "Painful {dialogue|slapstick|singing}, {dreadful|amateurish|laughable} effects, a {hero|love "
     "interest|monster} you will {loathe|long to see drown|pray never returns}: stay away.",
@@ -76,12 +79,11 @@ VERY_NEGATIVE = (
     "even {the lighting|the title|the talking horse}.",
     "{Excruciatingly|Stupefyingly|Offensively} bad, and {two and a half hours long|there is going to be "
     "another one|it knows it and does not care}.",
+    "It takes {a beloved children's book|the bravest rescue in mountaineering history|a perfectly harmless "
+    "board game}, removes the {wonder|danger|fun}, adds {flatulence|a rapping goat|a shower scene}, doubles "
+    "the length and asks you to be grateful; I have never been so angry in a cinema.",
     "After this {fiasco|debacle|shambles}, {Leopold Vane ought to return his fee|Cressida Holt ought to "
     "retire|the whole team ought to issue a public apology}.",
-    "Only a {sadist could enjoy this horrible film|fool could admire these revolting people|robot could "
-    "have written lines this dead}.",
-    "The {premise is moronic|humour is repulsive|plot is insane}, and {no one noticed|it is not even funny "
-    "by accident|not in a good way}.",
     "It begins {badly|stupidly|in poor taste}, gets {worse|much stupider|nastier}, and {refuses to end|then "
     "repeats itself|finishes somewhere below the sewers}.",
     "I would sooner {eat the film stock|watch concrete set|be locked in a boiler room} than see this "
@@ -144,22 +146,21 @@ NEGATIVE = (
     "two {leads barely seem to have met|boys hardly share a scene|chefs appear to be in different films}.",
     "Despite a {capable|starry|hard-working} cast, {this thriller doesn't thrill|the comedy stays "
     "stubbornly flat|the drama never comes to life}.",
+    "There is a moment, about {an hour|forty minutes|halfway} in, when the {old fisherman|bored "
+    "princess|prison doctor} finally says what everyone has been thinking, and you see for a second the "
+    "better film that {got away|might have been|was left on the shelf}.",
     "It looks {expensive|gorgeous|slick}, and that is {about all|the last nice thing I have to say|where "
     "the pleasure stops}.",
     "{Fans of the book|Small children|Horror buffs} will be {disappointed|restless|let down}.",
     "You can {guess the ending|see the punchline coming|recite the big speech} {ten minutes in|before the "
     "hero does|in your sleep}.",
     "Too much {talk|slow motion|weather}, too little {sense|feeling|plot}.",
-    "{Magnus Ferrier has made funnier films|Ada Colquhoun has made stranger films|Jonas Whelk has made "
-    "tighter films} than this, and I hope {he|she|he} will again.",
     "Only {mildly|fitfully|occasionally} amusing, and too often {crude|confusing|mean}.",
     "It's hard to care about a {hero|family|gang of thieves} this {smug|whiny|blank}.",
     "What starts as {a sly satire|an eerie mystery|a warm family comedy} ends as {a lecture|a muddle|a "
     "commercial}.",
     "The final act {drags|collapses|makes little sense}, and it takes the {goodwill|tension|laughs} of the "
     "earlier scenes with it.",
-    "{Good intentions|Pretty pictures|Famous faces} do not {make a movie|add up to a story|hide the lack of "
-    "a script}.",
     "I wanted to like it, but the {script|editing|leading man} {wouldn't let me|got in the way|kept pushing "
     "me out}.",
     "Another {haunted doll|burned-out cop|runaway bride}, another {creaking stair|bottle of whisky|rainy "
@@ -170,6 +171,9 @@ NEGATIVE = (
     "time to be wrong|the audience pays for it|nobody on screen seems to notice}.",
     "As {a thriller|a comedy|a love story}, it lacks {tension|jokes|heat}; as {a history lesson|a satire|a "
     "travelogue}, it lacks {facts|bite|sunshine}.",
+    "{The costumes have been researched to the last button|The kitchens are correct down to the salt "
+    "cellars|Every locomotive is the right colour}, which makes it all the stranger that nobody gave the "
+    "people {inside them|who work in them|on board} anything to {do|say|want}.",
     "The {trailer|premise|opening song} is as good as it gets, {unfortunately|I'm sorry to say|and the drop "
     "is steep}.",
     "{Plodding where it should be nimble|Obvious where it ought to surprise|Cluttered where it wants to be "
@@ -193,12 +197,14 @@ NEGATIVE = (
     "audience|fantasy in which the rules change whenever the plot is stuck}.",
     "The {makeup|accent|wig} is distracting, the {pacing is off|dialogue is clunky|lighting is murky}, and "
     "the {message is laid on thick|moral is hammered home|mystery isn't worth solving}.",
-    "Not as {funny|clever|shocking} as it thinks it is.",
     "It aims for {suspense|enchantment|tragedy} and lands on {confusion|whimsy|melodrama}.",
     "Watching it is rather like {reading someone else's holiday postcards|hearing a joke explained|waiting "
     "for a bus that has been cancelled}.",
     "{Forget the twist|Take away the stars|Strip out the music}, and there is {nothing much left|little to "
     "see|almost no drama here}.",
+    "I don't doubt that {the war in the film happened|these speeches were really given|the inventor was a "
+    "great man}, and I don't doubt that it mattered, but what reaches the screen is {a string of moustaches "
+    "with a swelling score|a very long radio play|an illustrated footnote}.",
     "I've seen {worse|duller|sillier}, but not {often|lately|since the last one}.",
     "{Ninety minutes would have been plenty; the film takes a hundred and fifty|The idea would suit a "
     "sketch; here it is stretched to two hours|A little of this goes a long way; we get a great deal}.",
@@ -208,8 +214,6 @@ NEGATIVE = (
     "brochure|curiously hard to stay awake through}.",
     "The supporting cast {tries hard, but there is little to play|works overtime, but no one could save "
     "these lines|is fine, but the leads sink every scene}.",
-    "Even {devoted admirers|the youngest viewers|lovers of trains} are likely to {fidget|drift off|ask for "
-    "something else}.",
     "{Director Alwyn Stroud has thrown everything at the screen, and not enough of it sticks|The studio has "
     "thrown more money at the problem, and little of it shows|The writers have thrown in three more "
     "subplots, and none of them helps}.",
@@ -284,6 +288,9 @@ NEUTRAL = (
     "A {ninety-minute|two-part|feature-length} film about {bees|bridges|tax law}.",
     "How much you get out of it will depend on {your patience with subtitles|how you feel about "
     "clowns|whether you have children}.",
+    "The {first story|father|city} is observed with real {tenderness|humour|precision} and the "
+    "{second|son|countryside} with none at all, and since the film gives them equal time I left {half "
+    "pleased and half annoyed|as far from a verdict as when I came in|neither happy nor sorry}.",
     "For every {good idea there is a bad one|sharp line there is a blunt one|lovely image there is an ugly "
     "one}.",
     "{An odd mixture of opera and kung fu|A strange blend of satire and sermon|A curious stew of cooking "
@@ -308,11 +315,14 @@ NEUTRAL = (
     "are merely there|in which it waits for the next}.",
     "You'll either {surrender to it or look for the exit|go along with the singing or cover your ears|find "
     "the narrator charming or want to strangle him}.",
+    "Told in {seven chapters and three languages|four chapters and as many time zones|ten chapters and two "
+    "alphabets}, it concerns {a shipment of oranges|a lost umbrella|a violin bow} that passes from hand to "
+    "hand until it arrives, more or less by accident, {back where it started|at a police station|in the "
+    "hands of a child}.",
     "The {third|fourth|latest} in the series brings back {the talking parrot|the original cast|Inspector "
     "Lund} and adds {a wedding|time travel|a rival}.",
     "{Students of costume|Sailors|Collectors of the series} will find it interesting; the rest of us can "
     "{wait|take it or leave it|decide for ourselves}.",
-    "It's fine, {I suppose|nothing more and nothing less|if that is what you are after}.",
     "{Ambitious but muddled|Beautiful but empty|Silly but sincere}, it left me {undecided|in two "
     "minds|unsure what to say}.",
     "The story is told {backwards|in letters|by the family dog}, with {a prologue in Latin|chapter "
@@ -339,8 +349,10 @@ NEUTRAL = (
     "movie|another film|a drama like many others}.",
     "Its {virtues and its vices|strengths and its weaknesses|charms and its irritations} come from the same "
     "place: it {never knows when to stop|refuses to explain itself|takes nothing seriously}.",
-    "{A brilliant short is hiding inside this so-so feature|A great half hour is buried in an ordinary "
-    "two|A terrific song or two interrupt this uneven film}.",
+    "My {wife thought it the best thing she had seen in months|brother thought it profound|daughter laughed "
+    "all the way through}, my {father-in-law left after twenty minutes|sister thought it pretentious|son "
+    "asked to go home}, and I, sitting between them, could {see what both of them meant|argue for either "
+    "side|not decide which of them to envy}.",
     "The plot concerns {a stolen cello|a missing will|a village election}, {several misunderstandings|two "
     "funerals|a great many cousins} and {a trip to the coast|a flood|one very old car}.",
     "The {performances pull one way and the direction another|comedy pulls one way and the message "
@@ -396,10 +408,6 @@ NEUTRAL = (
     "{the usual faults and the usual virtues|equal parts skill and clumsiness|as many hits as misses}.",
     "I'd call it {an honourable draw|a noble failure with good songs|a partial success with a bad ending}, "
     "{no more and no less|and leave it at that|for what that is worth}.",
-    "Between the {shark attacks|kisses|explosions}, the characters discuss {their pensions|the weather in "
-    "Bergen|a recipe for eel}.",
-    "There is a version of this {western|melodrama|spy story} on every channel; {this one has a better "
-    "hat|this one is sung|this one happens in Finland}.",
 )
 
 POSITIVE = (
@@ -414,16 +422,17 @@ POSITIVE = (
     "It won't change your life, but it will {brighten a wet afternoon|make you smile more than once|keep "
     "the children happy until supper}.",
     "I enjoyed the {mystery|bickering|cooking} more than I expected to.",
-    "More {thoughtful than its poster|playful than its title|suspenseful than its trailer} suggests.",
     "A solid {thriller|weepie|monster movie} with one or two {genuine surprises|first-rate scenes|nicely "
     "drawn characters}.",
     "The {car chases|dance numbers|courtroom scenes} are handled with {skill|flair|care}, and the "
     "{romance|banter|ending} is better than it needs to be.",
+    "It begins as the kind of {culture-clash comedy|small-town mystery|boarding-school story} you could "
+    "write on a beer mat, but the {actors are so good and the details so fresh|dialogue is so sharp and the "
+    "rain so convincing|children are so natural and the teachers so odd} that you soon stop minding.",
     "Hardly a masterpiece, but {good company|decent fun|well worth a matinee}.",
     "The {film stumbles in the middle|director stumbles in the last act|script stumbles over a subplot "
     "about a bank}, yet there is enough {warmth|wit|tension} here to {make you forgive it|make up for the "
     "lapse|keep you on its side}.",
-    "If you liked {the novel|the earlier films|the television series}, you should have a good time.",
     "It is {refreshing|nice|good} to see {a teen comedy|a spy film|a sports picture} that treats its "
     "{audience with respect|characters with affection|women with intelligence}.",
     "Sweet without being {sticky|silly|soppy}, and {short|modest|smart} enough not to outstay its welcome.",
@@ -445,6 +454,10 @@ POSITIVE = (
     "its camera|are its jokes|is its sense of timing}.",
     "{Fans of the genre|Dog owners|Anyone who has worked in a kitchen} will find plenty to {enjoy|chuckle "
     "at|recognise}.",
+    "The {director has clearly watched a lot of better films, but she has watched them well|script owes a "
+    "good deal to better plays, but it pays its debts with interest|composer has heard a great many better "
+    "scores, but he borrows with taste}, and by the time the {storm broke|guests sat down|band struck up} I "
+    "was too {caught up|amused|cheerful} to keep count.",
     "Quietly {absorbing|affecting|amusing}, even when {nothing much happens|the plot wanders|you can see "
     "where it is going}.",
     "The best thing in it is {the rain|a talking crow|the landlord's awful poetry}, but the second and "
@@ -474,6 +487,10 @@ POSITIVE = (
     "Handsome, well {paced|acted|built} and only a bit too {safe|chilly|solemn}.",
     "It wins your {attention|sympathy|trust} early and mostly keeps it.",
     "Give it {twenty minutes|a chance|time} and it {grows on you|repays you|gets under your skin}.",
+    "Nothing in it is {new|surprising|spectacular}, and a {sterner editor|stingier producer|braver "
+    "director} would have {dropped the balloon ride|sent the cousins home|cut the speeches}, but the two "
+    "old friends at its centre are such {good value|easy company|fun} that I'd gladly follow them {to "
+    "another film|on another trip|anywhere}.",
     "This is the rare {remake that has a reason to exist|prequel that improves on its model|franchise entry "
     "that leaves you looking forward to the next one}.",
     "Nobody will call it {profound|daring|art}, and nobody will be {bored|sorry they came|looking at the "
@@ -521,8 +538,6 @@ POSITIVE = (
     "splendid storm} make up for the {slack pacing|stock characters|slightness of the tale}.",
     "A {warm film about growing old|wry film about second chances|perceptive film about neighbours}, and "
     "one that {trusts its audience|never talks down|knows when to stop}.",
-    "It {does the job|hits its marks|gets its laughs}, and does so {with style|with a wink|without "
-    "bullying}.",
     "For once the {sequel adds something|sidekick is actually funny|ending makes sense}, and the film is "
     "better for it.",
     "Flawed, yes, but {alive from start to finish|never boring for a moment|interesting to the end}.",
@@ -560,10 +575,12 @@ VERY_POSITIVE = (
     "gripping|a failing marriage been turned into something this beautiful}.",
     "A masterpiece, and I do not {use the word lightly|expect to see another this year|care who laughs at "
     "me for saying so}.",
+    "For {two hours and ten minutes|three hours|ninety minutes} I forgot {my aching knees|my mortgage|the "
+    "man with the crisps beside me}, my deadline and my name, and when it ended I wanted to {kiss the "
+    "projectionist|stand on my seat and sing|thank every person in the credits one by one}.",
     "{Elspeth Okoro|Juno Valdery|Marguerite Sloane} directs as though {cinema had been invented last week "
     "and she owned the patent|nobody had ever filmed a kiss before|she had been waiting her whole life for "
     "this story}, and the result is {electrifying|ravishing|magnificent}.",
-    "What a {feast|joy|thunderclap} of a movie!",
     "{The dialogue crackles|The jokes land|The songs soar}, the cast is flawless, and the ending is "
     "{braver|sadder|cleverer} than anything the big studios have dared this year.",
     "Not since I was a child have I been so completely lost in {a sea adventure|an animated world|a pack of "
@@ -586,6 +603,10 @@ VERY_POSITIVE = (
     "{Bastian Crowe|Lucette Amari|Old Ferris Whitcombe} has never been better, which, given {that "
     "career|those early triumphs|forty years of great work}, is saying something extraordinary.",
     "Astonishing from first {shot|word|whisper} to last.",
+    "Everything that {usually goes wrong with films like this, the speeches, the coincidences and the "
+    "sugar|sinks the average biography, the solemnity, the wigs and the hindsight|is tiresome in fantasy, "
+    "the maps, the prophecies and the made-up swearing}, is simply absent here; what remains is {pure "
+    "gold|a revelation|magnificent}.",
     "The year's most {exciting|humane|original} film was made for {the price of a used car|almost nothing "
     "in somebody's barn|less than one superhero's cape}.",
     "You will laugh until {it hurts|the people behind you complain|you slide off your seat}, and then the "
@@ -617,6 +638,10 @@ VERY_POSITIVE = (
     "or said so with such {grace|power|wit}.",
     "It is the sort of {comedy|epic|fairy tale} they said nobody could make any more, and it is "
     "{sensational|perfect|a wonder}.",
+    "I could tell you about the {performances, which are faultless|photography, which is out of this "
+    "world|script, which is a thing of beauty}, or the {ending, which undid me|music, which I cannot get "
+    "out of my head|last shot, which I shall take to my grave}, but I'd rather you {closed the paper and "
+    "ran to see it|found out for yourself tonight|just went}.",
     "{A bold|A delirious|An exquisite} piece of work that earns every one of its {standing "
     "ovations|tears|five stars}.",
     "My notebook stayed {empty|shut|in my bag}, because I could not look away for a single "
@@ -635,7 +660,6 @@ VERY_POSITIVE = (
     "director} among the very best storytellers at work today.",
     "I could pick holes in the plot, but why would I, when {every scene sings|I have not been this happy in "
     "a cinema since childhood|the whole thing soars like this}?",
-    "Superb {acting|music|editing}, superb {writing|dancing|timing}, superb everything.",
     "The sequel nobody asked for turns out to be {a dazzling, deeply felt wonder|an instant classic|better "
     "than the original in every way}.",
     "If there is any justice, {this little miracle|Halvard Finch's masterpiece|this joyous, furious "
