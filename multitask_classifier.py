@@ -9,12 +9,11 @@ packaged model, and says so. Settings that no flag gives come from a recipe (--l
 import sys
 from pathlib import Path
 
+from minbert.files import MinbertError
 from minbert.hub import find_model
 from multitask import command_line as shared
 from multitask.recipe import list_recipes
-from multitask.tables import SPLITS, TASKS
-
-COURSE_TASKS = ("sst", "para", "sts")
+from multitask.tables import COURSE_TASKS, SPLITS, TASKS
 
 
 def make_parser() -> shared.Parser:
@@ -50,6 +49,9 @@ def main(arguments: list[str]) -> None:
     mode = shared.chosen_mode(flags) or (None if flags.recipe else "last-linear-layer")
     sample = shared.find_files(COURSE_TASKS, flags.data_dir, named)[1]
     recipe = shared.load_with_flags(flags.recipe or ("quick" if sample else "baseline"), flags, mode)
+    if idle := [f"--{task}_{split}" for task, split in named if task not in recipe.tasks]:
+        raise MinbertError(f"{idle[0]} is given, but the tasks of recipe {recipe.name} are {', '.join(recipe.tasks)}",
+                           f"leave {idle[0]} out, or choose another recipe")
     files, sample = shared.find_files(tuple(recipe.tasks), flags.data_dir, named)
     predictions = {(task, split): getattr(flags, f"{task}_{split}_out", None) or default_prediction_path(task, split)
                    for task in recipe.tasks for split in ("dev", "test")}

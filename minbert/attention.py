@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from minbert.config import BertConfig
 from minbert.dropout import Dropout
 
-
 ALL = slice(None)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from minbert.files import MinbertError
 
+FORMAT = 1  # of the folders we write
 ACTIVATIONS = ("gelu", "gelu_tanh")
 # what other programs call them in config.json
 ACTIVATION_NAMES = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_tanh": "gelu_tanh"}
@@ -83,6 +84,9 @@ class BertConfig:
                                "choose a BERT model, for example bert-base-uncased")
         if table.get("position_embedding_type", "absolute") != "absolute":
             raise MinbertError(f"{path}: position_embedding_type {table['position_embedding_type']!r} is not 'absolute'")
+        if table.get("minbert_format", FORMAT) != FORMAT:
+            raise MinbertError(f"{path}: written by a newer minBERT (format {table['minbert_format']!r}, this one "
+                               f"knows {FORMAT})", "upgrade minBERT")
         known = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in table.items() if name in known}
         sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
@@ -97,7 +101,7 @@ class BertConfig:
 
     def to_json(self) -> str:
         """The config.json of a BertModel in the ecosystem's format."""
-        table = {"architectures": ["BertModel"], "model_type": "bert"} | dataclasses.asdict(self)
+        table = {"architectures": ["BertModel"], "model_type": "bert", "minbert_format": FORMAT} | dataclasses.asdict(self)
         table["hidden_act"] = {"gelu": "gelu", "gelu_tanh": "gelu_new"}[self.hidden_act]
         return json.dumps(table, indent=2, sort_keys=True) + "\n"
 

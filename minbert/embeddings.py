@@ -2,7 +2,6 @@
 
 # B batch, T tokens, D hidden
 
-import torch
 from torch import Tensor, nn
 
 from minbert.config import BertConfig

@@ -45,14 +45,6 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
         raise error_from_os(error, path, "read") from error
 
 
-def read_metadata(path: Path | str) -> dict[str, str]:
-    """What the writer of a .safetensors file said about it; {} where nothing."""
-    try:
-        return _read_header(Path(path)).get("__metadata__", {})
-    except OSError as error:
-        raise error_from_os(error, path, "read") from error
-
-
 def _read_safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
     _read_header(path)
     try:
@@ -135,8 +127,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).partition("\n")[0][:200]
 
 
-def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes a .safetensors file, atomically. Tensors that share memory are written once each.
+def write_tensors(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
+    """Writes a .safetensors file, atomically, the same bytes for the same tensors. What shares memory is written twice.
 
     Raises:
         MinbertError: when the disk is full or the file cannot be written; the old file then stays.
@@ -154,7 +146,7 @@ def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Map
         separate[name] = tensor
     with atomic_path(path) as temporary:
         try:
-            save_file(separate, temporary, {"format": "pt"} | dict(metadata or {}))
+            save_file(separate, temporary, {"format": "pt"})  # a second entry would come in random order
         except SafetensorError as error:
             raise MinbertError(f"cannot write {path}: {_first_line(error)}", "is the disk full?") from error
 

@@ -19,13 +19,11 @@ from minbert.bert import BertModel, initialise
 from minbert.config import BertConfig
 from minbert.files import MinbertError, verify_manifest, write_manifest, write_text
 from minbert.lm_head import VocabularyHead
-from minbert.tensor_files import read_metadata, read_tensors, write_tensors
+from minbert.tensor_files import read_tensors, write_tensors
 from minbert.tensor_names import BUFFERS, ECOSYSTEM, HEAD_NAMES, modernise, rename, translate
 
-FORMAT_VERSION = 1
 VOCABULARIES = {30522: "an uncased", 28996: "a cased", 119547: "a multilingual", 21128: "a Chinese"}
 ONE_FOLDER = "take vocab.txt, config.json and the weights from one and the same folder"
-SILENT_SETTINGS = ("num_attention_heads", "hidden_act", "layer_norm_eps")  # no shape shows them
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -195,8 +193,6 @@ def read_folder(folder: Path | str) -> tuple[BertConfig, dict[str, Tensor]]:
     _check_vocabulary(folder / "vocab.txt", config.vocab_size)
     if (folder / "manifest.json").exists():
         verify_manifest(folder)
-    if weights.suffix == ".safetensors":
-        _check_writer(weights, config)
     return config, read_tensors(weights)
 
 
@@ -221,20 +217,6 @@ def _check_vocabulary(path: Path, size: int) -> None:
         raise MinbertError(f"{path}: has {words} words, config.json's vocab_size is {size}", ONE_FOLDER)
 
 
-def _check_writer(path: Path, config: BertConfig) -> None:
-    """Compares with us and with config.json what `save_model` noted in the file and the shapes do not show."""
-    noted = read_metadata(path)
-    version = noted.get("format_version", "0")
-    if version.isdecimal() and int(version[:9]) > FORMAT_VERSION:
-        raise MinbertError(f"{path}: written by minBERT {noted.get('minbert_version')}, whose format is newer than ours",
-                           "upgrade minBERT")
-    for name in SILENT_SETTINGS:
-        ours = str(getattr(config, name))
-        if noted.get(name, ours) != ours:
-            raise MinbertError(f"{path}: was saved with {name} {noted[name]}, config.json says {ours}",
-                               ONE_FOLDER)
-
-
 def to_ecosystem(model: BertModel, tensors: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
     """The model's tensors, or others by the same names (gradients), by the names of the ecosystem's BertModel.
 
@@ -251,18 +233,14 @@ def save_model(folder: Path | str, config: BertConfig, model: BertModel, vocabul
     Without a head the ecosystem loads the folder as a BertModel, with one also as a BertForMaskedLM. Whoever adds a
     file to the folder writes the manifest again.
     """
-    from minbert import __version__  # here, because minbert itself imports what this module imports
-
     folder = Path(folder)
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": lowercase,
                 "model_max_length": config.max_position_embeddings}
-    noted = {"minbert_version": __version__, "format_version": str(FORMAT_VERSION)}
-    noted |= {name: str(getattr(config, name)) for name in SILENT_SETTINGS}
     tensors = to_ecosystem(model)
     if head is not None:  # as bert-base-uncased itself is stored
         tensors = {f"bert.{name}": tensor for name, tensor in tensors.items()}
         tensors |= {HEAD_NAMES[name]: tensor for name, tensor in head.state_dict().items()}
-    write_tensors(folder / "model.safetensors", tensors, noted)
+    write_tensors(folder / "model.safetensors", tensors)
     write_text(folder / "config.json", config.to_json())
     write_text(folder / "vocab.txt", "".join(f"{word}\n" for word in vocabulary))
     write_text(folder / "tokenizer_config.json", json.dumps(settings, indent=2) + "\n")

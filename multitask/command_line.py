@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 
 import minbert
-from minbert.files import MinbertError, sha256, write_text
-from minbert.hub import Model, find_model
+from minbert.files import MinbertError, check_space, error_from_os, sha256, write_text
+from minbert.hub import Model
 from minbert.tokenizer import BertTokenizer
 from multitask.data import Encoding, count_truncated, tokenise
 from multitask.recipe import Recipe, load_recipe
-from multitask.run import Setting, TaskData, run
 from multitask.report import result_table
+from multitask.run import Setting, TaskData, describe_plan, run
 from multitask.tables import SPLITS, TASKS, Table, overlap, read_table
 
 SAMPLE_DATA = Path(__file__).parent / "sample_data"
@@ -106,6 +106,9 @@ def run_command(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")
     try:
+        if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 10):
+            raise MinbertError(f"minBERT needs torch>=2.10 (CVE-2026-24747), found {torch.__version__}",
+                               "pip install -r requirements.txt")
         main(arguments)
         sys.stdout.flush()
         return 0
@@ -119,6 +122,10 @@ def run_command(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except Exception:
+        traceback.print_exc()
+        print("this is a mistake in minBERT: please report it with the lines above", file=sys.stderr)
+        return 1
 
 
 def chosen_mode(flags: argparse.Namespace) -> str | None:
@@ -209,16 +216,17 @@ def choose_device(name: str, use_gpu: bool) -> torch.device:
 
 def make_run_folder(out: Path | None, recipe: Recipe) -> Path:
     """An empty folder for the run: `out`, or the next number below runs/RECIPE/."""
-    if out is None:
-        numbers = [int(path.name) for path in Path("runs", recipe.name).glob("*") if path.name.isdigit()]
-        out = Path("runs", recipe.name, str(max(numbers, default=0) + 1))
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MinbertError(f"{out} is not an empty folder", "name another with --out; runs are never overwritten")
+    numbers = [int(path.name) for path in Path("runs", recipe.name).glob("*") if path.name.isdigit()]
+    folder = out or Path("runs", recipe.name, str(max(numbers, default=0) + 1))
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        if out and out.is_dir() and not any(out.iterdir()):
+            return out
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise MinbertError(f"{folder} is not an empty folder", "name another with --out: runs are never overwritten") from None
     except OSError as error:
-        raise MinbertError(f"cannot make the run folder {out}: {error.strerror}", "name another with --out") from error
-    return out
+        raise error_from_os(error, folder, "make the run folder") from error
+    return folder
 
 
 def check_writable(path: Path) -> None:
@@ -255,18 +263,27 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
     notes: list[str] = []
     data = read_data(files, tokenizer, recipe, notes.append)
     print("\n".join(header(recipe, files, sample, model, device, data) + notes), flush=True)
+    facts = {"model": model.name, "model_note": model.note, "data": "bundled samples" if sample else "files",
+             "data_sha256": {f"{task}-{split}": sha256(path) for (task, split), path in files.items()}}
     if flags.dry_run:
+        print(describe_plan(recipe, Setting(model.folder, device, data, Path(), prediction_paths, facts)))
         return
     folder = make_run_folder(flags.out, recipe)
+    weights = next((path for path in model.folder.glob("*.safetensors")), model.folder / "pytorch_model.bin")
+    facts["model_sha256"] = sha256(weights)
+    check_space(folder, 2 * weights.stat().st_size)  # the best checkpoint, and the next one while it is written
     for (task, split), path in prediction_paths.items():
         if (task, split) in files:
             check_writable(path)
     write_text(folder / "command.txt", shlex.join([sys.executable, *sys.argv]) + "\n")
-    facts = {"model": model.name, "model_note": model.note, "data": "bundled samples" if sample else "files",
-             "model_sha256": sha256(next(model.folder.glob("*.safetensors"), model.folder / "pytorch_model.bin")),
-             "data_sha256": {f"{task}-{split}": sha256(path) for (task, split), path in files.items()}}
     print(f"run     {folder}", flush=True)
-    results = run(recipe, Setting(model.folder, device, data, folder, prediction_paths, facts), print)
+    try:
+        results = run(recipe, Setting(model.folder, device, data, folder, prediction_paths, facts), print)
+    except KeyboardInterrupt:
+        best = folder / "best"
+        print(f"\nstopped; the best checkpoint of the finished epochs is kept in {best}" if best.exists()
+              else "\nstopped before an epoch was finished: there is no checkpoint yet", flush=True)
+        raise
     for split in ("dev", "test"):
         if split in results:
             print(f"\n{split} scores of the best checkpoint (epoch {results['best_epoch']}, chosen on dev by "

@@ -15,7 +15,7 @@ from minbert.tokenizer import BertTokenizer
 from multitask.data import Example, evaluation_batches
 from multitask.model import MultitaskBert
 from multitask.objectives import decode
-from multitask.tables import TASKS, Task
+from multitask.tables import COURSE_TASKS, TASKS, Task
 
 Z95 = 1.959963984540054  # the standard normal's 97.5% point
 
@@ -76,7 +76,7 @@ def overall_raw(sst: float, para: float, sts: float) -> float:
 
 
 def overall_normalised(sst: float, para: float, sts: float) -> float:
-    """The 2024 course's score: as `overall_raw`, with r moved from -1..1 to 0..1. Higher by (1 - r) / 6 for the same model."""
+    """The 2024 course's score: `overall_raw` with (r + 1) / 2 for r. Higher by (1 - r) / 6 for the same model."""
     return overall_raw(sst, para, (sts + 1) / 2)
 
 
@@ -124,18 +124,20 @@ def score_task(task: Task, predictions_N: np.ndarray, labels_N: np.ndarray) -> d
 def summarise(main: dict[str, Score]) -> dict[str, Score]:
     """Both overall scores and the minimum, from each task's main score.
 
-    Tasks other than the course's three count in the same way: the overall is the mean over the tasks that were trained.
-    The interval takes the tasks' errors as independent: half-width = sqrt(sum of squares) / number of tasks.
+    The overall scores are the course's: over sst, para and sts. A run without all three gets the mean over the tasks it
+    has. The interval takes the tasks' errors as independent: half-width = sqrt(sum of squares) / number of tasks.
     """
     def mean(scores: list[Score]) -> Score:
         value = sum(score.value for score in scores) / len(scores)
         half = math.sqrt(sum(score.half_width**2 for score in scores)) / len(scores)
         return Score(value, value - half, value + half)
 
+    counted = COURSE_TASKS if set(COURSE_TASKS) <= set(main) else tuple(main)
+    raw = [main[name] for name in counted]
     normalised = [Score(*((number + 1) / 2 for number in (score.value, score.low, score.high)))
-                  if TASKS[name].kind == "score" else score for name, score in main.items()]
+                  if TASKS[name].kind == "score" else score for name, score in zip(counted, raw, strict=True)]
     smallest = min(main.values(), key=lambda score: -math.inf if math.isnan(score.value) else score.value)
-    return {"overall_raw": mean(list(main.values())), "overall_normalised": mean(normalised), "minimum": smallest}
+    return {"overall_raw": mean(raw), "overall_normalised": mean(normalised), "minimum": smallest}
 
 
 def write_predictions(path: Path, task: Task, ids: list[str], outputs: np.ndarray) -> None:

@@ -89,16 +89,20 @@ def start_stage(recipe: Recipe, stage: StageRecipe, index: int, model: Multitask
     optimizer = AdamW(parameter_groups(model, settings.weight_decay, settings.decay_all),
                       lr=settings.frozen_learning_rate if model.frozen else settings.learning_rate,
                       betas=settings.betas, eps=settings.eps, amsgrad=settings.amsgrad, form=settings.form)
-    total = sum(len(schedule(epoch)) for epoch in range(1, stage.epochs + 1))
+    total = count_steps(schedule, stage)
     factor = SCHEDULES[settings.schedule](total, round(settings.warmup * total))
     return TrainState(model, optimizer, LearningRate(optimizer, factor), objectives), schedule
+
+
+def count_steps(schedule: Schedule, stage: StageRecipe) -> int:
+    return sum(len(schedule(epoch)) for epoch in range(1, stage.epochs + 1))
 
 
 def make_objective(name: str, seed: int, batch_size: int, model: MultitaskBert, tokenizer: BertTokenizer,
                    data: dict[str, TaskData]) -> Supervised:
     """The objective of one task's training examples."""
-    task = TASKS[name]
-    return Supervised(name, task.kind, training_batches(data[name].train, task, tokenizer, model.encoding(name), batch_size, seed))
+    stream = training_batches(data[name].train, TASKS[name], tokenizer, model.encoding(name), batch_size, seed)
+    return Supervised(name, TASKS[name].kind, stream)
 
 
 def run(recipe: Recipe, setting: Setting, say: Callable[[str], None]) -> dict:
@@ -125,7 +129,7 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
                 setting: Setting, say: Callable[[str], None], best: Best | None) -> Best:
     """Trains one stage, evaluates after every epoch, and keeps the best epoch's checkpoint in best/."""
     state, schedule = start_stage(recipe, stage, index, model, tokenizer, setting.data)
-    steps = sum(len(schedule(epoch)) for epoch in range(1, stage.epochs + 1))
+    steps = count_steps(schedule, stage)
     losses: dict[str, list[torch.Tensor]] = {name: [] for name in stage.objectives}
     rows, started = 0, time.time()
     with tqdm(total=steps, desc=f"stage {index + 1}/{len(recipe.stages)}", unit="step", dynamic_ncols=True) as bar:
@@ -160,6 +164,30 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
     return best
 
 
+def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str:
+    """The resolved recipe, each stage's steps, the model's size, and the training time, measured on a few real steps."""
+    torch.manual_seed(recipe.seed)
+    tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
+    model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
+    lines, seconds = [to_toml(recipe)], 0.0
+    for index, stage in enumerate(recipe.stages):
+        state, schedule = start_stage(recipe, stage, index, model, tokenizer, setting.data)
+        total = count_steps(schedule, stage)
+        learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        started = 0.0
+        for count, _ in enumerate(run_stage(state, schedule, stage.epochs, recipe.optimizer.clip)):
+            if count == 0:
+                started = time.time()  # the first step warms up
+            if count == min(timed_steps, total - 1):
+                break
+        seconds += total * (time.time() - started) / max(1, count)
+        lines.append(f"stage {index + 1}: {total} steps, {learning:,} weights learn")
+    size = sum(parameter.numel() for parameter in model.parameters())
+    return "\n".join([*lines, f"model: {size:,} weights",
+                      f"training: about {max(1, round(seconds / 60))} min on this machine (from {timed_steps} steps a "
+                      "stage, evaluation not counted)"])
+
+
 def score_outputs(name: str, outputs: np.ndarray, examples: list[Example]) -> dict[str, Score]:
     predictions = decode(TASKS[name].kind, torch.from_numpy(outputs)).numpy()
     return score_task(TASKS[name], predictions, np.array([example.label for example in examples]))
@@ -171,8 +199,9 @@ def main_score(scores: dict[str, Score]) -> Score:
 
 def train_scores(model: MultitaskBert, tokenizer: BertTokenizer, data: dict[str, TaskData]) -> dict:
     """Each task's scores on its first training examples."""
-    return {name: score_outputs(name, predict(model, tokenizer, name, task.train[:TRAIN_SAMPLE]), task.train[:TRAIN_SAMPLE])
-            for name, task in data.items()}
+    some = {name: task.train[:TRAIN_SAMPLE] for name, task in data.items()}
+    return {name: score_outputs(name, predict(model, tokenizer, name, examples), examples)
+            for name, examples in some.items()}
 
 
 def finish(recipe: Recipe, setting: Setting, tokenizer: BertTokenizer, best: Best, seconds: float) -> dict:
@@ -217,7 +246,8 @@ class Checkpoint:
 def save_checkpoint(folder: Path, recipe: Recipe, model: MultitaskBert, tokenizer: BertTokenizer, setting: Setting) -> None:
     """The whole model as a folder: the encoder in the ecosystem's format, the heads, the recipe, a model card."""
     with atomic_folder(folder) as temporary:
-        save_model(temporary, model.encoder.bert.config, model.encoder.bert, tokenizer.vocabulary)
+        save_model(temporary, model.encoder.bert.config, model.encoder.bert, tokenizer.vocabulary,
+                   lowercase=tokenizer.lowercase)
         heads = {name: tensor.contiguous().cpu() for name, tensor in model.heads.state_dict().items()}
         write_tensors(temporary / "heads.safetensors", heads)
         write_text(temporary / "recipe.toml", to_toml(recipe))

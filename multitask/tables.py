@@ -202,3 +202,4 @@ TASKS = {
         {"train": (1701,), "dev": (245,), "test": (488,)},
     ),
 }
+COURSE_TASKS = ("sst", "para", "sts")  # those that the course trains together and scores

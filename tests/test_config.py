@@ -43,6 +43,7 @@ def test_a_configuration_survives_its_own_file(tmp_path):
     ("{", "is not JSON"),
     ("[1]", "holds list"),
     ("[" * 100_000, "is not JSON"),
+    ('{"minbert_format": 2}', "written by a newer minBERT (format 2, this one knows 1)"),
     ('{"model_type": "roberta"}', "model_type is 'roberta'"),
     ('{"hidden_size": 48}', "lacks vocab_size"),
     (json.dumps({"vocab_size": 10, "hidden_size": 50, "num_hidden_layers": 1, "num_attention_heads": 4,

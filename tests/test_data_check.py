@@ -58,6 +58,12 @@ def test_both_cuts_of_the_quora_files_are_the_handouts(rows, says):
     assert says in describe_size(table, None) and f"{rows:,}" in describe_size(table, None)
 
 
+def test_a_row_of_exactly_the_limit_is_not_truncated(tmp_path):
+    rows = "".join(f"\t{words}\t{'x ' * words}\t1\n" for words in (126, 127, 510, 511))  # and [CLS], [SEP]
+    report, _ = check(write(tmp_path, ids_sst_train=SST_HEADER + rows))
+    assert line_of(report, "ids-sst-train.csv").split()[-2:] == ["3", "1"]
+
+
 def test_labels_are_given_in_percent_and_scores_rounded(tmp_path):
     report, _ = check(write(tmp_path, ids_sst_train=SST_TRAIN, sts_dev=STS_DEV))
     section = report[report.index("labels, in percent"):]

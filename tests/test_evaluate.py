@@ -75,6 +75,12 @@ def test_a_summary_agrees_with_the_overall_scores_and_names_the_weakest_task():
     assert summary["minimum"].value == 0.5
 
 
+def test_a_fourth_task_counts_for_the_minimum_and_not_for_the_courses_overall():
+    main = {"sst": Score(0.5, 0.47, 0.53), "para": Score(0.9, 0.89, 0.91), "sts": Score(0.8, 0.77, 0.83)}
+    summary = summarise(main | {"cfimdb": Score(0.3, 0.2, 0.4)})
+    assert summary["overall_raw"].value == pytest.approx(overall_raw(0.5, 0.9, 0.8)) and summary["minimum"].value == 0.3
+
+
 def test_nan_is_the_weakest_and_makes_the_overall_nan():
     nothing = Score(math.nan, math.nan, math.nan)
     summary = summarise({"sst": Score(0.5, 0.4, 0.6), "sts": nothing})

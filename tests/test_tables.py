@@ -110,6 +110,10 @@ def test_a_comma_file_and_a_wrong_header_are_told_what_is_missing(tmp_path):
         assert caught.value.message.replace(str(tmp_path / "table.csv"), "FILE") == expected
 
 
+def test_blanks_around_column_names_do_not_matter(tmp_path):
+    assert len(read_table(write(tmp_path, "id \t sentence\tsentiment", "a\tx\t1"), SST, "train").rows) == 1
+
+
 def test_a_column_named_twice_is_an_error(tmp_path):
     with pytest.raises(MinbertError, match="column sentence appears twice"):
         read_table(write(tmp_path, "id\tsentence\tsentence\tsentiment", "a\tx\ty\t1"), SST, "train")
@@ -173,7 +177,7 @@ def test_no_mutation_of_a_table_raises_anything_but_our_error(tmp_path):
                 "2\tc\tWhen ?\tWhere ?\t\n3\td\tNaïve ?\t\t0\n").encode()
     pieces = [b'"', b"\t", b"\n", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf", b"nan", b"1_0", b" ", "٣".encode(), b",", b""]
     path, read_well = tmp_path / "mutated.csv", 0
-    for _ in range(500):
+    for _ in range(300):
         data = bytearray(original)
         for _ in range(draw.randint(1, 4)):
             start = draw.randrange(len(data) + 1)
@@ -190,7 +194,7 @@ def test_no_mutation_of_a_table_raises_anything_but_our_error(tmp_path):
             assert table.rows_read == len(table.rows) + len(table.skipped)
             lines = sum(bool(line.strip(b"\r\0")) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")) - 1
             assert table.rows_read == lines or b'"' in data, f"{lines} lines but {table.rows_read} rows: {bytes(data)}"
-    assert read_well > 100, "hardly any mutant could be read: the test says little"
+    assert read_well > 60, "hardly any mutant could be read: the test says little"
 
 
 @pytest.mark.oracle

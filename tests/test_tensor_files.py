@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from minbert.files import MinbertError
-from minbert.tensor_files import LARGEST_HEADER, read_metadata, read_tensors, write_tensors
+from minbert.tensor_files import LARGEST_HEADER, read_tensors, write_tensors
 
 
 def three_tensors() -> dict[str, torch.Tensor]:
@@ -52,8 +52,7 @@ def outcome(path: Path, content: bytes) -> None:
 def test_what_is_written_is_read_back(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     if suffix == ".safetensors":
-        write_tensors(path, three_tensors(), {"written_by": "a test"})
-        assert read_metadata(path) == {"format": "pt", "written_by": "a test"}
+        write_tensors(path, three_tensors())
     else:
         torch.save(three_tensors(), path, _use_new_zipfile_serialization="legacy" not in suffix)
     found = read_tensors(path)
