@@ -88,8 +88,8 @@ class BertModel(nn.Module):
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
         self.apply(lambda module: initialise(module, config.initializer_range))
 
-    @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, layer: Callable[[BertConfig], nn.Module] = BertLayer) -> "BertModel":
+    @staticmethod
+    def from_pretrained(name_or_path: str | Path, layer: Callable[[BertConfig], nn.Module] = BertLayer) -> "BertModel":
         """The model in a folder, or of a name that `minbert.hub` finds; in eval mode, float32.
 
         Raises MinbertError where it cannot be found, or its tensors do not fit its configuration.
@@ -97,8 +97,7 @@ class BertModel(nn.Module):
         from minbert.hub import find_model
         from minbert.weights import load_folder  # imported here: weights knows this module's names
 
-        make = cls if layer is BertLayer else lambda config: cls(config, layer)
-        model, report = load_folder(find_model(str(name_or_path)).folder, make)
+        model, report = load_folder(find_model(str(name_or_path)).folder, layer)
         for note in report.notes:
             warnings.warn(f"{name_or_path}: {note}", stacklevel=2)
         return model
@@ -114,7 +113,10 @@ class BertModel(nn.Module):
         shape = inputs_embeds.shape[:2] if input_ids is None else input_ids.shape
         if len(shape) != 2:
             raise ValueError(f"input_ids has shape {tuple(shape)}, expected (batch, tokens)")
-        self.embeddings.check(tokens=shape[1])
+        longest = self.config.max_position_embeddings
+        if shape[1] > longest:
+            raise ValueError(f"{shape[1]} tokens are more than the {longest} positions of this model: truncate when "
+                             "encoding (truncation=True, max_length=...)")
         words_BTD = self.embeddings.word(input_ids) if inputs_embeds is None else inputs_embeds
         if token_type_ids is None:
             token_type_ids = torch.zeros(shape, dtype=torch.long, device=words_BTD.device)

@@ -2,16 +2,15 @@
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from minbert.files import MinbertError
+from minbert.files import MinbertError, read_table
 
 FORMAT = 1  # of the folders we write
 ACTIVATIONS = ("gelu", "gelu_tanh")
-# what other programs call them in config.json
-ACTIVATION_NAMES = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_tanh": "gelu_tanh"}
+OTHER_NAMES = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"}  # in other programs' config.json
+SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 LARGEST = {
     "vocab_size": 2_000_000, "hidden_size": 16_384, "num_hidden_layers": 200, "num_attention_heads": 512,
     "intermediate_size": 131_072, "max_position_embeddings": 131_072, "type_vocab_size": 1_000,
@@ -44,12 +43,12 @@ class BertConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
                 raise MinbertError(f"{name} {value!r} is not a whole number from 1 to {largest}")
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            if not (_is_number(getattr(self, name)) and 0 <= getattr(self, name) < 1):
-                raise MinbertError(f"{name} {getattr(self, name)!r} is not a number from 0 up to, but not including, 1")
-        for name in ("initializer_range", "layer_norm_eps"):
-            if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
-                raise MinbertError(f"{name} {getattr(self, name)!r} is not a number above 0")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps"):
+            value = getattr(self, name)
+            may_be_0 = name.endswith("dropout_prob")
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (is_number and 0 <= value < 1 and (value > 0 or may_be_0)):
+                raise MinbertError(f"{name} {value!r} is not a number {'from' if may_be_0 else 'above'} 0 and below 1")
         if self.hidden_size % self.num_attention_heads:
             raise MinbertError(f"hidden_size {self.hidden_size} is not a multiple of "
                                f"num_attention_heads {self.num_attention_heads}")
@@ -69,16 +68,7 @@ class BertConfig:
 
         Raises MinbertError where the file is missing, is not JSON, belongs to another architecture or has absurd values.
         """
-        path = Path(path)
-        try:
-            table = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise MinbertError(f"{path}: cannot be read: {error.strerror}",
-                               "a model folder holds config.json, vocab.txt and model.safetensors") from error
-        except (ValueError, RecursionError) as error:
-            raise MinbertError(f"{path}: is not JSON: {error}", "fetch the file again") from error
-        if not isinstance(table, dict):
-            raise MinbertError(f"{path}: holds {type(table).__name__}, not a table of settings", "fetch the file again")
+        table = read_table(path)
         if table.get("model_type", "bert") != "bert":
             raise MinbertError(f"{path}: model_type is {table['model_type']!r}; minBERT loads 'bert' only",
                                "choose a BERT model, for example bert-base-uncased")
@@ -89,11 +79,10 @@ class BertConfig:
                                f"knows {FORMAT})", "upgrade minBERT")
         known = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in table.items() if name in known}
-        sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-        if missing := [name for name in sizes if name not in values]:
+        if missing := [name for name in SIZES if name not in values]:
             raise MinbertError(f"{path}: lacks {', '.join(missing)}", "is this the config.json of a BERT?")
         if isinstance(values.get("hidden_act"), str):
-            values["hidden_act"] = ACTIVATION_NAMES.get(values["hidden_act"], values["hidden_act"])
+            values["hidden_act"] = OTHER_NAMES.get(values["hidden_act"], values["hidden_act"])
         try:
             return cls(**values)
         except MinbertError as error:
@@ -101,10 +90,8 @@ class BertConfig:
 
     def to_json(self) -> str:
         """The config.json of a BertModel in the ecosystem's format."""
-        table = {"architectures": ["BertModel"], "model_type": "bert", "minbert_format": FORMAT} | dataclasses.asdict(self)
-        table["hidden_act"] = {"gelu": "gelu", "gelu_tanh": "gelu_new"}[self.hidden_act]
+        table = {"architectures": ["BertModel"], "model_type": "bert", "minbert_format": FORMAT}
+        table |= dataclasses.asdict(self)
+        if self.hidden_act == "gelu_tanh":
+            table["hidden_act"] = "gelu_new"
         return json.dumps(table, indent=2, sort_keys=True) + "\n"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

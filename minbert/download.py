@@ -29,15 +29,16 @@ def find_trouble() -> str:
         try:
             urllib.request.urlopen(urllib.request.Request(_endpoint(), method="HEAD"), timeout=PATIENCE).close()
             answers.append(True)
-        except urllib.error.URLError as error:  # an HTTP status is an answer; certificates are the library's business
-            answers.append(isinstance(error, urllib.error.HTTPError) or isinstance(error.reason, ssl.SSLError))
-        except (OSError, ValueError, http.client.HTTPException):
-            answers.append(False)
+        except urllib.error.HTTPError:  # a status is an answer
+            answers.append(True)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            if isinstance(getattr(error, "reason", None), ssl.SSLError):  # certificates are the library's business
+                answers.append(True)
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PATIENCE)
-    return "" if answers == [True] else f"the hub does not answer within {PATIENCE:.0f} seconds"
+    return "" if answers else f"the hub does not answer within {PATIENCE:.0f} seconds"
 
 
 def _endpoint() -> str:
@@ -53,19 +54,24 @@ def download(repository: str, weights: tuple[str, str], cache: Path) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-    def fetch(name: str, instead: str | None = None) -> Path | None:
-        try:
-            path = Path(hf_hub_download(repository, name, cache_dir=cache, endpoint=_endpoint()))
-        except LocalEntryNotFoundError:  # the network failed: that the hub has no such file is not known
-            raise
-        except EntryNotFoundError:
-            return fetch(instead) if instead else None
-        _check_hash(path)
-        return path.parent
+    def fetch(*names: str) -> Path:
+        """The folder of the first of these files that the hub has."""
+        for name in names:
+            try:
+                path = Path(hf_hub_download(repository, name, cache_dir=cache, endpoint=_endpoint()))
+            except LocalEntryNotFoundError:  # the network failed: that the hub has no such file is not known
+                raise
+            except EntryNotFoundError:
+                continue
+            _check_hash(path)
+            return path.parent
+        raise MinbertError(f"{repository} on the hub has no {names[0]}", "choose a BERT with its vocabulary")
 
     try:
-        fetch("tokenizer_config.json")
-        found = {"config.json": fetch("config.json"), "vocab.txt": fetch("vocab.txt"), weights[0]: fetch(*weights)}
+        fetch("config.json")
+        fetch("vocab.txt")
+        fetch("tokenizer_config.json", "vocab.txt")  # older models have no such settings
+        return fetch(*weights)
     except MinbertError:
         raise
     except RepositoryNotFoundError as error:
@@ -74,9 +80,6 @@ def download(repository: str, weights: tuple[str, str], cache: Path) -> Path:
         reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
         raise MinbertError(f"fetching {repository} into {cache} failed: {reason}",
                            "try again; where the folder cannot be written, set HF_HOME to one that can") from error
-    if missing := [name for name, folder in found.items() if folder is None]:
-        raise MinbertError(f"{repository} on the hub has no {missing[0]}", "choose a BERT with its vocabulary")
-    return found["config.json"]
 
 
 def _check_hash(path: Path) -> None:

@@ -14,7 +14,8 @@ class Dropout(nn.Dropout):
     """As torch's, drawing from the same global generator; the rate is rounded to a multiple of 1 / 65536."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training or self.p == 0 or input.device.type != "cpu":
+        is_worth_it = 0 < round(self.p * LEVELS) < LEVELS  # torch's own serves where nothing or everything is dropped
+        if not self.training or not is_worth_it or input.device.type != "cpu":
             return super().forward(input)
         return input * draw_mask(input, self.p)
 

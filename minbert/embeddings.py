@@ -31,9 +31,3 @@ class BertEmbeddings(nn.Module):
         # e = Word[ids] + Type[segment] + Pos[0..T-1];  x_0 = Dropout(LayerNorm(e))
         embedded_BTD = words_BTD + self.token_type(segment_BT) + position_TD
         return self.dropout(self.norm(embedded_BTD))
-
-    def check(self, tokens: int) -> None:
-        """Raises ValueError where a sentence has more tokens than there are position vectors."""
-        if tokens > self.position.num_embeddings:
-            raise ValueError(f"{tokens} tokens are more than the {self.position.num_embeddings} positions of this "
-                             "model: truncate when encoding (truncation=True, max_length=...)")

@@ -58,12 +58,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _flush_to_disk(temporary, os.O_RDWR)
+            _flush_to_disk(temporary)
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
-        if os.name != "nt":  # Windows cannot open a folder, and needs no flush of it
-            _flush_to_disk(target.parent, os.O_RDONLY)
+        _flush_to_disk(target.parent)
     except OSError as error:
         ours = (None, str(temporary), str(target), *map(str, target.parents))
         if error.filename not in ours:
@@ -97,14 +96,15 @@ def atomic_folder(folder: Path | str) -> Iterator[Path]:
                 os.replace(old, target)
             shutil.rmtree(temporary, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
-        if os.name != "nt":
-            _flush_to_disk(target.parent, os.O_RDONLY)
+        _flush_to_disk(target.parent)
     except OSError as error:
         raise error_from_os(error, folder, "write") from error
 
 
-def _flush_to_disk(path: Path, mode: int) -> None:
-    descriptor = os.open(path, mode)
+def _flush_to_disk(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():  # Windows cannot open a folder, and needs no flush of it
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -118,6 +118,19 @@ def write_text(path: Path | str, text: str) -> None:
     """Writes `text` as UTF-8, atomically, line ends as they are."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         file.write(text)
+
+
+def read_table(path: Path | str, hint: str = "fetch the file again") -> dict:
+    """The table in a JSON file. Raises MinbertError where it cannot be read or holds something else."""
+    try:
+        table = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise error_from_os(error, path, "read") from error
+    except (ValueError, RecursionError) as error:
+        raise MinbertError(f"{path}: is not JSON: {error}", hint) from error
+    if not isinstance(table, dict):
+        raise MinbertError(f"{path}: holds {type(table).__name__}, not a table", hint)
+    return table
 
 
 def check_space(folder: Path | str, needed: int) -> None:
@@ -148,15 +161,10 @@ def verify_manifest(folder: Path | str) -> None:
     """Raises MinbertError unless manifest.json is there and each file it lists is there with its SHA-256."""
     manifest = Path(folder) / MANIFEST
     hint = "the folder was cut short or altered: use another copy, or an earlier checkpoint"
-    try:
-        present = {path.name: path for path in Path(folder).iterdir() if path.is_file()}
-        sums = json.loads(manifest.read_bytes())
-    except OSError as error:
-        raise error_from_os(error, manifest, "read") from error
-    except (ValueError, RecursionError) as error:
-        raise MinbertError(f"SHA-256 mismatch: {manifest} is damaged: not JSON", hint) from error
-    if not isinstance(sums, dict) or not sums:
-        raise MinbertError(f"SHA-256 mismatch: {manifest} is damaged: lists no files", hint)
+    sums = read_table(manifest, hint)
+    if not sums:
+        raise MinbertError(f"{manifest}: lists no files", hint)
+    present = {path.name: path for path in Path(folder).iterdir() if path.is_file()}
     for name, expected in sums.items():
         if name not in present:
             raise MinbertError(f"{name} is listed in {manifest} but missing", hint)

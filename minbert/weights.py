@@ -15,16 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from minbert.bert import BertModel, initialise
+from minbert.bert import BertLayer, BertModel, initialise
 from minbert.config import BertConfig
 from minbert.files import MinbertError, verify_manifest, write_manifest, write_text
+from minbert.hub import MODEL_FOLDER, WEIGHT_FILES
 from minbert.lm_head import VocabularyHead
 from minbert.tensor_files import read_tensors, write_tensors
 from minbert.tensor_names import BUFFERS, ECOSYSTEM, HEAD_NAMES, modernise, rename, translate
+from minbert.tokenizer import read_vocabulary
 
 VOCABULARIES = {30522: "an uncased", 28996: "a cased", 119547: "a multilingual", 21128: "a Chinese"}
 ONE_FOLDER = "take vocab.txt, config.json and the weights from one and the same folder"
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -53,8 +54,7 @@ def load_encoder(model: BertModel, tensors: Mapping[str, Tensor]) -> LoadReport:
         MinbertError: when a tensor is missing, unknown, there twice, misshapen, not of floats, or not finite.
     """
     sources, left_over = _match(model, tensors)
-    is_known = {theirs: ours in BUFFERS or ours.startswith("cls.") for theirs, ours in translate(left_over).items()}
-    if unknown := [theirs for theirs in left_over if not is_known[theirs]]:
+    if unknown := [theirs for theirs, ours in left_over.items() if ours not in BUFFERS and not ours.startswith("cls.")]:
         raise MinbertError(f"unexpected in the checkpoint: {_some(unknown)}",
                            "another architecture, a fine-tuned classifier's head, or another model's config.json?")
     places = model.state_dict()
@@ -65,10 +65,10 @@ def load_encoder(model: BertModel, tensors: Mapping[str, Tensor]) -> LoadReport:
     return LoadReport(len(sources), tuple(left_over), initialised, cast_from)
 
 
-def _match(model: BertModel, tensors: Mapping[str, Tensor]) -> tuple[dict[str, str], list[str]]:
-    """Our name -> the file's, for all that `model` has; and the file's names that are left over. Checks shapes."""
+def _match(model: BertModel, tensors: Mapping[str, Tensor]) -> tuple[dict[str, str], dict[str, str]]:
+    """Our name -> the file's, for all that `model` has; the file's name -> ours, for what is left. Checks shapes."""
     places = model.state_dict()
-    sources, left_over = {}, []
+    sources, left_over = {}, {}
     for theirs, ours in translate(tensors).items():
         if ours in sources:
             raise MinbertError(f"{sources[ours]} and {theirs} are the same tensor ({ours})",
@@ -76,29 +76,28 @@ def _match(model: BertModel, tensors: Mapping[str, Tensor]) -> tuple[dict[str, s
         if ours in places:
             sources[ours] = theirs
         else:
-            left_over.append(theirs)
-    has_pooler = not {"pooler.weight", "pooler.bias"}.isdisjoint(sources)
-    needed = [ours for ours in places if rename(ours, ECOSYSTEM) != ours]  # the rest are parts of the model's own
-    needed = [ours for ours in needed if has_pooler or not ours.startswith("pooler.")]
-    if missing := [rename(ours, ECOSYSTEM) for ours in needed if ours not in sources]:
-        nearest = difflib.get_close_matches(missing[0], left_over[:500], 2, 0.8)
+            left_over[theirs] = ours
+    has_pooler = "pooler.weight" in sources or "pooler.bias" in sources
+    needed = {ours: rename(ours, ECOSYSTEM) for ours in places if has_pooler or not ours.startswith("pooler.")}
+    # what the table does not rename is a part of the model's own
+    if missing := [name for ours, name in needed.items() if name != ours and ours not in sources]:
+        nearest = difflib.get_close_matches(missing[0], list(left_over)[:500], 2, 0.8)
         closest = f" (closest to the first: {', '.join(nearest)})" if nearest else ""
         raise MinbertError(f"missing from the checkpoint: {_some(missing)}{closest}",
                            "are these the weights of a BERT, and does config.json belong to them?")
     sources = {ours: sources[ours] for ours in places if ours in sources}  # the first misfit, not the file's first
     for ours, theirs in sources.items():
-        _check(theirs, tensors[theirs], places[ours].shape, is_vocabulary=ours == "embeddings.word.weight")
+        _check(theirs, tensors[theirs], places[ours].shape)
     return sources, left_over
 
 
-def _check(name: str, tensor: Tensor, shape: torch.Size, is_vocabulary: bool = False) -> None:
-    if tensor.shape != shape:
-        found, expected = tuple(tensor.shape), tuple(shape)
-        if is_vocabulary and len(found) == 2 and found[0] != expected[0]:
-            kind = VOCABULARIES.get(found[0], "another")
-            raise MinbertError(
-                f"checkpoint is for {kind} vocabulary ({found[0]}): {name} is {found}, the model's is {expected}",
-                ONE_FOLDER)
+def _check(name: str, tensor: Tensor, shape: torch.Size) -> None:
+    found, expected = tuple(tensor.shape), tuple(shape)
+    if found != expected and translate([name])[name] == "embeddings.word.weight" and found[1:] == expected[1:]:
+        kind = VOCABULARIES.get(found[0], "another")
+        raise MinbertError(
+            f"checkpoint is for {kind} vocabulary ({found[0]}): {name} is {found}, the model's is {expected}", ONE_FOLDER)
+    if found != expected:
         raise MinbertError(f"{name} has shape {found}, the model's is {expected}",
                            "does config.json belong to these weights?")
     if tensor.dtype not in FLOATS:
@@ -130,11 +129,9 @@ def load_vocabulary_head(head: VocabularyHead, tensors: Mapping[str, Tensor],
     Raises:
         MinbertError: when the head is missing, untied, misshapen or not finite.
     """
-    names = [name for name in tensors if name.startswith("cls.")]
-    theirs = {modernise(name): name for name in names}
-    decoder = {"cls.predictions.decoder.weight": word_embedding.weight, "cls.predictions.decoder.bias": None}
-    if "cls.predictions.bias" not in theirs and "cls.predictions.decoder.bias" in theirs:
-        theirs["cls.predictions.bias"] = theirs["cls.predictions.decoder.bias"]
+    theirs = {modernise(name): name for name in tensors if name.startswith("cls.")}
+    if "cls.predictions.decoder.bias" in theirs:
+        theirs.setdefault("cls.predictions.bias", theirs["cls.predictions.decoder.bias"])
     if missing := [name for name in HEAD_NAMES.values() if name not in theirs]:
         raise MinbertError(f"missing from the checkpoint's vocabulary head: {_some(missing)}",
                            "use a model that has one, e.g. bert-base-uncased, or start the head at random")
@@ -143,15 +140,13 @@ def load_vocabulary_head(head: VocabularyHead, tensors: Mapping[str, Tensor],
     for ours, name in sources.items():
         _check(name, tensors[name], places[ours].shape)
     cast_from = _copy(tensors, sources, places)
-    decoder["cls.predictions.decoder.bias"] = places["bias"]
+    decoder = {"cls.predictions.decoder.weight": word_embedding.weight, "cls.predictions.decoder.bias": head.bias}
     for name, tied in decoder.items():
-        if name in theirs:
-            _check(name, tensors[theirs[name]], tied.shape)
-            if not torch.equal(tensors[theirs[name]].to(tied), tied):
-                raise MinbertError(f"{name} differs from the tensor it should be tied to",
-                                   "minBERT's decoder is the word embedding itself")
+        if name in tensors and not torch.equal(tensors[name].to(tied), tied):
+            raise MinbertError(f"{name} differs from the tensor it should be tied to",
+                               "minBERT's decoder is the word embedding itself")
     used = {*sources.values(), *decoder}
-    return LoadReport(len(sources), tuple(name for name in names if name not in used), (), cast_from)
+    return LoadReport(len(sources), tuple(name for name in theirs.values() if name not in used), (), cast_from)
 
 
 class WithoutRandomStart(TorchFunctionMode):
@@ -164,8 +159,8 @@ class WithoutRandomStart(TorchFunctionMode):
 
 
 def load_folder(folder: Path | str,
-                make: Callable[[BertConfig], BertModel] = BertModel) -> tuple[BertModel, LoadReport]:
-    """The model in `folder`, made by `make`, in eval mode and float32, and what became of the file's tensors.
+                layer: Callable[[BertConfig], nn.Module] = BertLayer) -> tuple[BertModel, LoadReport]:
+    """The model in `folder`, with layers of that class, in eval mode and float32, and what became of the tensors.
 
     Raises:
         MinbertError: naming the file, before memory is taken for a model that the weights do not fit.
@@ -174,8 +169,8 @@ def load_folder(folder: Path | str,
     try:
         with torch.device("meta"), WithoutRandomStart():  # shapes without memory
             _match(BertModel(config), tensors)
-        with WithoutRandomStart() if make is BertModel else nullcontext():  # another's own parts need their start
-            model = make(config)
+        with WithoutRandomStart() if layer is BertLayer else nullcontext():  # another's own parts need their start
+            model = BertModel(config, layer)
         return model.eval(), load_encoder(model, tensors)
     except MinbertError as error:
         raise MinbertError(f"{_weight_file(Path(folder))}: {error}", error.hint) from error
@@ -200,19 +195,13 @@ def _weight_file(folder: Path) -> Path:
     for name in WEIGHT_FILES:
         if (folder / name).exists():
             return folder / name
-    names = sorted(path.name for path in folder.iterdir())
-    if any(name.endswith(".index.json") for name in names):
-        raise MinbertError(f"{folder}: the checkpoint is in several pieces (sharded); minBERT reads one file",
-                           "every BERT of the usual sizes is published in one file: take that")
-    weights = [name for name in names if Path(name).suffix in (".h5", ".msgpack", ".index", ".onnx", ".ot")]
-    instead = f", only {', '.join(weights)}" if weights else ""
-    raise MinbertError(f"{folder}: holds neither {' nor '.join(WEIGHT_FILES)}{instead}",
-                       "a model's folder holds config.json, vocab.txt and model.safetensors")
+    raise MinbertError(f"{folder}: holds neither {' nor '.join(WEIGHT_FILES)}",
+                       f"{MODEL_FOLDER}; not several pieces (shards), and not those of TensorFlow, Flax or ONNX")
 
 
 def _check_vocabulary(path: Path, size: int) -> None:
     """Compares the number of words with the model's, which may have spare rows."""
-    words = path.read_bytes().rstrip().count(b"\n") + 1 if path.is_file() else size
+    words = len(read_vocabulary(path)) if path.exists() else size
     if words > size or (words < size and {words, size} <= VOCABULARIES.keys()):
         raise MinbertError(f"{path}: has {words} words, config.json's vocab_size is {size}", ONE_FOLDER)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 import minbert
-from minbert.files import MinbertError, check_space, error_from_os, sha256, write_text
+from minbert.files import MinbertError, sha256
 from minbert.hub import Model
 from minbert.tokenizer import BertTokenizer
 from multitask.data import Encoding, count_truncated, tokenise
@@ -85,7 +85,7 @@ def add_common_flags(parser: Parser) -> None:
                       help="pretrain: the encoder is frozen, only the heads learn (default); finetune: all weights learn")
     mode.add_argument("--fine_tune_mode", choices=list(MODES.values()), help="the same by its newer name")
     course.add_argument("--epochs", type=number(int, 1, 100_000), help="passes over the training data")
-    course.add_argument("--lr", type=number(float, 0, 10, "low"), help="learning rate")
+    course.add_argument("--lr", type=number(float, 0, 1, "low"), help="learning rate")
     course.add_argument("--batch_size", type=number(int, 1, 100_000), help="examples a step")
     course.add_argument("--hidden_dropout_prob", type=number(float, 0, 1, "high"),
                         help="the heads' dropout; the encoder keeps its own")
@@ -169,26 +169,24 @@ def find_files(tasks: Sequence[str], data_dir: Path | None, named: dict[tuple[st
     return {key: path for key, path in files.items() if path.exists()}, sample
 
 
-def read_data(files: dict[tuple[str, str], Path], tokenizer: BertTokenizer, recipe: Recipe, say: Callable[[str], None]
-              ) -> dict[str, TaskData]:
-    """Every task's examples, tokenised once; what is odd in the files is said."""
-    data = {}
+def read_data(files: dict[tuple[str, str], Path], tokenizer: BertTokenizer, recipe: Recipe
+              ) -> tuple[dict[str, TaskData], list[str]]:
+    """Every task's examples, tokenised once, and sentences on what is odd in the files."""
+    data, notes = {}, []
     for name in recipe.tasks:
         tables: dict[str, Table] = {split: read_table(files[name, split], TASKS[name], split)
                                     for split in SPLITS if (name, split) in files}
         splits = {split: tokenise(table, tokenizer, recipe.preprocess) for split, table in tables.items()}
         data[name] = TaskData(splits["train"], splits["dev"], splits.get("test"))
-        for table in tables.values():
-            for warning in table.warnings:
-                say(f"note    {warning}")
+        notes += [warning for table in tables.values() for warning in table.warnings]
         encoding = Encoding(recipe.tasks[name].encoding, recipe.tasks[name].token_types, recipe.max_length)
         for split, examples in splits.items():
             if cut := count_truncated(examples, encoding):
-                say(f"note    {name} {split}: {cut} of {len(examples)} examples ({cut / len(examples):.1%}) are cut to "
-                    f"{recipe.max_length} tokens")
+                notes.append(f"{name} {split}: {cut} of {len(examples)} examples ({cut / len(examples):.1%}) are cut to "
+                             f"{recipe.max_length} tokens")
         if shared := overlap(tables["train"], tables["dev"]):
-            say(f"note    {name}: {shared} of {len(tables['dev'].rows)} dev texts are also in train")
-    return data
+            notes.append(f"{name}: {shared} of {len(tables['dev'].rows)} dev texts are also in train")
+    return data, notes
 
 
 def choose_device(name: str, use_gpu: bool) -> torch.device:
@@ -214,28 +212,10 @@ def choose_device(name: str, use_gpu: bool) -> torch.device:
     return device
 
 
-def make_run_folder(out: Path | None, recipe: Recipe) -> Path:
-    """An empty folder for the run: `out`, or the next number below runs/RECIPE/."""
+def next_run_folder(recipe: Recipe) -> Path:
+    """runs/RECIPE/N with the first N above all that are there."""
     numbers = [int(path.name) for path in Path("runs", recipe.name).glob("*") if path.name.isdigit()]
-    folder = out or Path("runs", recipe.name, str(max(numbers, default=0) + 1))
-    try:
-        if out and out.is_dir() and not any(out.iterdir()):
-            return out
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise MinbertError(f"{folder} is not an empty folder", "name another with --out: runs are never overwritten") from None
-    except OSError as error:
-        raise error_from_os(error, folder, "make the run folder") from error
-    return folder
-
-
-def check_writable(path: Path) -> None:
-    """Raises MinbertError, before any training, where a file could not be written."""
-    if path.is_dir():
-        raise MinbertError(f"{path} is a directory", "name a file")
-    probe = path.with_name(f".{path.name}.probe")
-    write_text(probe, "")
-    probe.unlink()
+    return Path("runs", recipe.name, str(max(numbers, default=0) + 1))
 
 
 def header(recipe: Recipe, files: dict[tuple[str, str], Path], sample: bool, model: Model,
@@ -260,27 +240,23 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
     """From a recipe and found files to a trained run, said on the screen."""
     device = choose_device(flags.device, flags.use_gpu)
     tokenizer = BertTokenizer.from_pretrained(model.folder)
-    notes: list[str] = []
-    data = read_data(files, tokenizer, recipe, notes.append)
-    print("\n".join(header(recipe, files, sample, model, device, data) + notes), flush=True)
-    facts = {"model": model.name, "model_note": model.note, "data": "bundled samples" if sample else "files",
-             "data_sha256": {f"{task}-{split}": sha256(path) for (task, split), path in files.items()}}
-    if flags.dry_run:
-        print(describe_plan(recipe, Setting(model.folder, device, data, Path(), prediction_paths, facts)))
-        return
-    folder = make_run_folder(flags.out, recipe)
+    data, notes = read_data(files, tokenizer, recipe)
+    print("\n".join([*header(recipe, files, sample, model, device, data), *(f"note    {note}" for note in notes)]), flush=True)
     weights = next((path for path in model.folder.glob("*.safetensors")), model.folder / "pytorch_model.bin")
-    facts["model_sha256"] = sha256(weights)
-    check_space(folder, 2 * weights.stat().st_size)  # the best checkpoint, and the next one while it is written
-    for (task, split), path in prediction_paths.items():
-        if (task, split) in files:
-            check_writable(path)
-    write_text(folder / "command.txt", shlex.join([sys.executable, *sys.argv]) + "\n")
-    print(f"run     {folder}", flush=True)
+    facts = {"model": model.name, "model_note": model.note, "data": "bundled samples" if sample else "files",
+             "model_sha256": sha256(weights),
+             "data_sha256": {f"{task}-{split}": sha256(path) for (task, split), path in files.items()}}
+    outputs = {key: path for key, path in prediction_paths.items() if key in files}
+    setting = Setting(model.folder, device, data, flags.out or next_run_folder(recipe), outputs, facts,
+                      shlex.join([sys.executable, *sys.argv]))
+    if flags.dry_run:
+        print(describe_plan(recipe, setting))
+        return
+    print(f"run     {setting.folder}", flush=True)
     try:
-        results = run(recipe, Setting(model.folder, device, data, folder, prediction_paths, facts), print)
+        results = run(recipe, setting)
     except KeyboardInterrupt:
-        best = folder / "best"
+        best = setting.folder / "best"
         print(f"\nstopped; the best checkpoint of the finished epochs is kept in {best}" if best.exists()
               else "\nstopped before an epoch was finished: there is no checkpoint yet", flush=True)
         raise
@@ -288,5 +264,5 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
         if split in results:
             print(f"\n{split} scores of the best checkpoint (epoch {results['best_epoch']}, chosen on dev by "
                   f"{results['select_by']}):\n{result_table(results, split)}")
-    written = [str(path) for key, path in prediction_paths.items() if key in files and key[1] != "train"]
-    print(f"\npredictions {', '.join(written)}\nrun folder  {folder}   ({results['seconds']:.0f} s)", flush=True)
+    print(f"\npredictions {', '.join(map(str, outputs.values()))}\n"
+          f"run folder  {setting.folder}   ({results['seconds']:.0f} s)", flush=True)

@@ -46,10 +46,15 @@ def result_table(results: dict, split: str) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
+def describe_facts(facts: dict) -> list[str]:
+    """Where model and data came from, as list items; the files' hashes stand in environment.json."""
+    return [f"- {key}: {escape(value)}" for key, value in facts.items() if isinstance(value, str) and value]
+
+
 def report_text(recipe: Recipe, results: dict) -> str:
     """report.md: what ran, on what, and every score with its interval."""
     lines = [f"# Run of {escape(recipe.name)}", "", escape(recipe.description or recipe.source), ""]
-    lines += [f"- {escape(str(key))}: {escape(str(value))}" for key, value in results["facts"].items()]
+    lines += describe_facts(results["facts"])
     lines += [f"- best checkpoint: stage {results['best_stage']}, epoch {results['best_epoch']}, "
               f"chosen by {results['select_by']} on dev, so its dev scores are slightly flattered",
               f"- seed {results['seed']}, {results['seconds']:.0f} s on {escape(results['hardware']['hardware'])}"]
@@ -64,8 +69,7 @@ def model_card(recipe: Recipe, facts: dict) -> str:
     """README.md of a checkpoint: what it is, what it learned from, what it must not be trusted with."""
     tasks = ", ".join(f"{name} ({TASKS[name].kind})" for name in recipe.tasks)
     return (f"# {recipe.name}\n\nA BERT fine-tuned with minBERT on {tasks}.\n\n"
-            + "".join(f"- {key}: {escape(str(value))}\n" for key, value in facts.items())
-            + f"- recipe: recipe.toml in this folder (seed {recipe.seed})\n\n"
+            + "".join(f"{line}\n" for line in describe_facts(facts)) + f"- recipe: recipe.toml in this folder (seed {recipe.seed})\n\n"
             "`model.safetensors` with `config.json` and `vocab.txt` is the encoder and opens in `transformers` as a "
             "`BertModel`; `heads.safetensors` holds one head per task, which minBERT's `load_checkpoint` reads.\n\n"
             "Limits: English text only; film reviews, forum questions and captions of the training sets are not "

@@ -2,10 +2,11 @@
 
 import json
 import math
+import os
 import platform
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 import minbert
 from minbert.bert import BertModel
-from minbert.files import MinbertError, atomic_folder, write_text
+from minbert.files import MinbertError, atomic_folder, check_space, error_from_os, write_text
 from minbert.tensor_files import read_tensors, write_tensors
 from minbert.tokenizer import BertTokenizer
 from minbert.weights import save_model
@@ -47,7 +48,7 @@ class TaskData:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run needs besides its recipe. `facts` goes into environment.json as it is."""
+    """What a run needs besides its recipe. `facts` goes into environment.json as it is, `command` into command.txt."""
 
     model_folder: Path
     device: torch.device
@@ -55,6 +56,7 @@ class Setting:
     folder: Path
     prediction_paths: dict[tuple[str, str], Path]  # (task, split) -> where the course expects the file
     facts: dict
+    command: str
 
 
 @dataclass
@@ -105,7 +107,7 @@ def make_objective(name: str, seed: int, batch_size: int, model: MultitaskBert, 
     return Supervised(name, TASKS[name].kind, stream)
 
 
-def run(recipe: Recipe, setting: Setting, say: Callable[[str], None]) -> dict:
+def run(recipe: Recipe, setting: Setting) -> dict:
     """Trains by the recipe and leaves everything in the run folder. Returns what results.json holds.
 
     On Ctrl-C the KeyboardInterrupt goes on to the caller; the best checkpoint of the finished epochs is kept.
@@ -114,19 +116,46 @@ def run(recipe: Recipe, setting: Setting, say: Callable[[str], None]) -> dict:
     torch.manual_seed(recipe.seed)
     tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
     model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
+    claim_outputs(setting, model)
+    write_text(setting.folder / "command.txt", setting.command + "\n")
     write_text(setting.folder / "recipe.toml", to_toml(recipe))
     write_text(setting.folder / "environment.json", json.dumps(environment(setting), indent=2) + "\n")
     best: Best | None = None
     for index, stage in enumerate(recipe.stages):
-        best = train_stage(recipe, index, stage, model, tokenizer, setting, say, best)
+        best = train_stage(recipe, index, stage, model, tokenizer, setting, best)
     results = finish(recipe, setting, tokenizer, best, seconds=time.time() - started)
     write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
     write_text(setting.folder / "report.md", report_text(recipe, results))
     return results
 
 
+def claim_outputs(setting: Setting, model: MultitaskBert) -> None:
+    """Makes the run folder, and makes sure that everything the run will write can be written.
+
+    Raises MinbertError where the folder is not empty, the disk is too full, or a prediction file's place is taken.
+    """
+    folder = setting.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise error_from_os(error, folder, "make the run folder") from error
+    if any(folder.iterdir()):
+        raise MinbertError(f"{folder} is not an empty folder", "name another with --out: runs are never overwritten")
+    # the best checkpoint, and the next one while it is written
+    check_space(folder, 2 * sum(parameter.nbytes for parameter in model.parameters()))
+    for path in setting.prediction_paths.values():
+        if path.is_dir():
+            raise MinbertError(f"{path} is a directory", "name a file")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise error_from_os(error, path, "write") from error
+
+
 def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: MultitaskBert, tokenizer: BertTokenizer,
-                setting: Setting, say: Callable[[str], None], best: Best | None) -> Best:
+                setting: Setting, best: Best | None) -> Best:
     """Trains one stage, evaluates after every epoch, and keeps the best epoch's checkpoint in best/."""
     state, schedule = start_stage(recipe, stage, index, model, tokenizer, setting.data)
     steps = count_steps(schedule, stage)
@@ -158,7 +187,7 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
                 "examples_per_second": rows / seconds, "evaluation_seconds": time.time() - started - seconds,
             }
             append_line(setting.folder / "metrics.jsonl", to_json(record))
-            bar.write(describe_epoch(record, recipe.select_by))
+            bar.write(describe_epoch(record))
             losses = {name: [] for name in stage.objectives}
             rows, started = 0, time.time()
     return best
@@ -279,8 +308,9 @@ def environment(setting: Setting) -> dict:
 
 
 def hardware(device: torch.device) -> dict:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {"device": str(device), "hardware": name, "threads": torch.get_num_threads(), "platform": platform.platform()}
+    cores = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cores
+    return {"device": str(device), "hardware": name, "platform": platform.platform()}
 
 
 def to_json(value: object, indent: int | None = None) -> str:
@@ -303,9 +333,11 @@ def append_line(path: Path, line: str) -> None:
     write_text(path, text + line + "\n")
 
 
-def describe_epoch(record: dict, select_by: str) -> str:
+def describe_epoch(record: dict) -> str:
     """One line on an epoch for the screen."""
     scores = "  ".join(f"{name} {main_score(scores).value:.3f}" for name, scores in record["dev"].items())
     losses = "  ".join(f"{name} {loss:.3f}" for name, loss in record["train_loss"].items())
-    return (f"epoch {record['epoch']}: dev {scores}  |  train loss {losses}  |  {record['seconds']:.0f} s, "
+    undefined = [name for name, scores in record["dev"].items() if math.isnan(main_score(scores).value)]
+    note = f"  (undefined for {', '.join(undefined)}: predictions or labels are all the same)" if undefined else ""
+    return (f"epoch {record['epoch']}: dev {scores}{note}  |  train loss {losses}  |  {record['seconds']:.0f} s, "
             f"{record['examples_per_second']:.0f} examples/s{'  *best*' if record['best_so_far'] else ''}")

@@ -1,6 +1,7 @@
 """A whole run on a tiny model: the run folder, the best checkpoint, predictions, and what is said when input is bad."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,14 +35,15 @@ def make_setting(model_folder: Path, folder: Path, **changes) -> Setting:
     some_data = {task: TaskData(one.train, one.dev, examples(task, 5, seed=7)) for task, one in data().items()}
     paths = {(task, split): folder / f"{task}-{split}.csv" for task in TASKS for split in ("dev", "test")}
     return Setting(**{"model_folder": model_folder, "device": torch.device("cpu"), "data": some_data,
-                      "folder": folder / "run", "prediction_paths": paths, "facts": {"model": "tiny"}} | changes)
+                      "folder": folder / "run", "prediction_paths": paths, "facts": {"model": "tiny"},
+                      "command": "a test"} | changes)
 
 
 @pytest.fixture(scope="module")
 def finished(model_folder, tmp_path_factory):
     """A finished run: its setting and its results."""
     setting = make_setting(model_folder, tmp_path_factory.mktemp("out"))
-    return setting, run(recipe(epochs=3), setting, print)
+    return setting, run(recipe(epochs=3), setting)
 
 
 def test_the_run_folder_holds_what_the_design_says(finished):
@@ -94,7 +96,7 @@ def test_the_recipe_in_the_run_folder_is_the_one_that_ran(finished):
 def test_the_same_seed_gives_the_same_run_to_the_last_bit(finished, model_folder, tmp_path):
     setting, _ = finished
     again = make_setting(model_folder, tmp_path)
-    run(recipe(epochs=3), again, print)
+    run(recipe(epochs=3), again)
     for name in ("best/model.safetensors", "best/heads.safetensors", "predictions/sts-test-output.csv"):
         assert (setting.folder / name).read_bytes() == (again.folder / name).read_bytes(), name
 
@@ -125,13 +127,13 @@ def test_an_interrupted_run_keeps_the_best_checkpoint(model_folder, tmp_path, mo
 
     monkeypatch.setattr(module, "append_line", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run(recipe(epochs=3), setting, print)
+        run(recipe(epochs=3), setting)
     assert load_checkpoint(setting.folder / "best").recipe.name == "test"
 
 
 def test_a_frozen_run_saves_the_pretrained_encoder_unchanged(model_folder, tmp_path):
     setting = make_setting(model_folder, tmp_path)
-    run(recipe(train="last-linear-layer"), setting, print)
+    run(recipe(train="last-linear-layer"), setting)
     before, after = BertModel.from_pretrained(model_folder), load_checkpoint(setting.folder / "best").model.encoder.bert
     assert all(torch.equal(one, other) for one, other in zip(before.parameters(), after.parameters(), strict=True))
 
@@ -140,7 +142,7 @@ def test_a_longer_maximum_than_the_models_positions_is_refused(model_folder, tmp
     from dataclasses import replace
 
     with pytest.raises(MinbertError, match="max_length 64 is more than the model's 40 positions"):
-        run(replace(recipe(), max_length=64), make_setting(model_folder, tmp_path), print)
+        run(replace(recipe(), max_length=64), make_setting(model_folder, tmp_path))
 
 
 def test_undefined_scores_are_null_in_the_files_and_never_best(model_folder, tmp_path):
@@ -148,7 +150,7 @@ def test_undefined_scores_are_null_in_the_files_and_never_best(model_folder, tmp
 
     setting = make_setting(model_folder, tmp_path)
     setting.data["sts"] = replace(setting.data["sts"], dev=[replace(one, label=2.0) for one in setting.data["sts"].dev])
-    results = run(recipe(), setting, print)
+    results = run(recipe(), setting)
     record = json.loads((setting.folder / "metrics.jsonl").read_text().splitlines()[0])
     assert record["dev"]["sts"]["pearson"]["value"] is None and record["overall_raw"]["value"] is None
     assert "undefined" in (setting.folder / "report.md").read_text()
@@ -210,7 +212,7 @@ def test_the_command_line_trains_evaluates_and_predicts(model_folder, tmp_path):
 def test_a_mistake_gets_one_line_a_hint_and_status_2(model_folder, tmp_path, arguments, words):
     (tmp_path / "in_the_way").touch()
     if "--model" not in arguments:
-        arguments = [*arguments, "--model", str(model_folder)]
+        arguments = [*arguments, "--model", str(model_folder), "--set", "max_length=32"]
     run_in_this_process(tmp_path, arguments, words)
 
 
@@ -218,9 +220,7 @@ def run_in_this_process(folder: Path, arguments: list[str], words: list[str]) ->
     """The command line's own error handling, without the price of a new process."""
     import contextlib
     import io
-    import os
 
-    sys.path.insert(0, str(ROOT))
     import multitask_classifier
     from multitask.command_line import run_command
 
@@ -263,3 +263,88 @@ def test_predict_files_do_not_depend_on_the_training_batch(finished):
     forwards = predict(checkpoint.model, tokenizer(), "sts", some)
     backwards = predict(checkpoint.model, tokenizer(), "sts", some[::-1])[::-1]
     assert forwards == pytest.approx(backwards, abs=1e-5)
+
+
+def test_ctrl_c_ends_cleanly_and_keeps_the_best_checkpoint(model_folder, tmp_path):
+    import signal
+    import time
+
+    tables = write_tables(tmp_path / "tables")
+    command = [sys.executable, str(ROOT / "multitask_classifier.py"), "--option", "finetune", "--model", str(model_folder),
+               "--data_dir", str(tables), "--epochs", "5000", "--set", "max_length=32", "--out", str(tmp_path / "run")]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    give_up = time.time() + 120
+    while not metrics.exists() and time.time() < give_up:
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    output, errors = running.communicate(timeout=60)
+    assert running.returncode == 130 and "Traceback" not in errors, errors
+    assert "the best checkpoint of the finished epochs is kept in" in output
+    assert load_checkpoint(tmp_path / "run" / "best").recipe.name == "baseline"
+    assert not (tmp_path / "predictions/sst-dev-output.csv").exists()
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    running = subprocess.Popen([sys.executable, str(ROOT / "multitask_classifier.py"), "--list_recipes"],
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running.stdout.close()
+    assert "Traceback" not in running.stderr.read() and running.wait(timeout=60) == 0
+
+
+def test_a_recipe_can_be_looked_at_without_training(model_folder, tmp_path):
+    tables = write_tables(tmp_path / "tables")
+    done = call("multitask_classifier.py", "--option", "finetune", "--model", str(model_folder), "--data_dir", str(tables),
+                "--set", "max_length=32", "--dry_run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("optimizer.learning_rate = ", "stage 1: 9 steps", "weights learn", "training: about 1 min"):
+        assert words in done.stdout, done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tables"], "a dry run writes nothing"
+
+
+def test_the_classifier_trains_both_tasks_of_the_courses_first_part(model_folder, tmp_path):
+    from multitask.tables import TASKS as KNOWN
+
+    tables = write_tables(tmp_path / "tables")
+    for split, count, seed in (("train", 12, 0), ("dev", 6, 100), ("test", 5, 7)):
+        rows = ["\t".join([str(number), one.id, *one.texts, str(one.label % 2)])
+                for number, one in enumerate(examples("sst", count, seed))]
+        (tables / KNOWN["cfimdb"].file_name(split)).write_text("\n".join(["\tid\tsentence\tsentiment", *rows]) + "\n")
+    done = call("classifier.py", "--fine-tune-mode", "full-model", "--model", str(model_folder), "--data_dir", str(tables),
+                "--epochs", "1", "--set", "max_length=32", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "predictions").iterdir()}
+    assert names == {f"full-model-{task}-{split}-out.csv" for task in ("sst", "cfimdb") for split in ("dev", "test")}
+    assert (tmp_path / "out/sst/best").is_dir() and (tmp_path / "out/cfimdb/best").is_dir()
+
+
+def test_a_fourth_task_needs_an_entry_and_a_head(model_folder, tmp_path):
+    """What README shows under 'Add a task', on a task that is not the course's."""
+    tables = write_tables(tmp_path / "tables")
+    for split, count in (("train", 14), ("dev", 6)):
+        rows = ["\t".join([str(number), f"p{number}", one.texts[0], str(one.label % 2)])
+                for number, one in enumerate(examples("sst", count))]
+        (tables / f"polite-{split}.csv").write_text("\n".join(["\tid\tsentence\tis_polite", *rows]) + "\n")
+    (tmp_path / "mine.toml").write_text("""name = "mine"
+source = "a test"
+extends = "baseline"
+[tasks.polite]
+encoding = "single"
+[stages.0]
+objectives = ["sst", "para", "sts", "polite"]
+""")
+    program = """
+import sys
+from multitask.tables import TASKS, Task
+TASKS["polite"] = Task("polite", "polite", ("sentence",), "is_polite", "binary", 0, 1, "Predicted_Polite", {})
+import multitask_classifier
+from multitask.command_line import run_command
+sys.exit(run_command(multitask_classifier.main, sys.argv[1:]))
+"""
+    done = subprocess.run([sys.executable, "-c", program, "--recipe", "mine.toml", "--model", str(model_folder), "--data_dir",
+                           str(tables), "--set", "max_length=32", "--epochs", "1"], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=300, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "predictions/polite-dev-output.csv").read_text().startswith("id \t Predicted_Polite \np0 , ")
+    assert "polite" in done.stdout.split("dev scores")[1]
