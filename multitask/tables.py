@@ -7,7 +7,7 @@ files). Unlike the course's reader: no row is dropped in silence, and every erro
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from minbert.files import MinbertError
@@ -30,7 +30,7 @@ class Task:
     low: int
     high: int
     prediction: str  # column title in prediction files
-    handout_rows: dict[str, tuple[int, ...]] = field(hash=False)  # split -> what the course's handouts say
+    handout_rows: dict[str, tuple[int, ...]]  # split -> what the course's handouts say
 
     @property
     def is_pair(self) -> bool:
@@ -74,20 +74,19 @@ def read_table(path: Path | str, task: Task, split: str) -> Table:
     In train and dev, rows without a label are skipped and named in a warning. A test split needs no label
     column and keeps every row; where it has the column, its labels are read.
 
-    Raises:
-        MinbertError: names file, line, value and rule.
+    Raises MinbertError, which names file, line, value and rule.
     """
     path = Path(path)
     text, warnings = read_text(path)
     numbered_fields = split_rows(path, text)
     header_line, header = next(numbered_fields, (1, []))
-    columns = _find_columns(path, header_line, header, task, split)
+    columns = find_columns(path, header_line, header, task, split)
     rows, skipped = [], []
     for line, fields in numbered_fields:
         if len(fields) != len(header):
-            message = f"{len(fields)} columns, expected {len(header)}, line {line}"
-            raise error_at(path, line, message, "a text that holds a tab must stand in double quotes")
-        label = _parse_label(path, line, fields[columns[task.label]], task) if task.label in columns else None
+            raise error_at(path, line, f"{len(fields)} columns, expected {len(header)}, line {line}",
+                           "a text that holds a tab must stand in double quotes")
+        label = parse_label(path, line, fields[columns[task.label]], task) if task.label in columns else None
         if label is None and split != "test":
             skipped.append(line)
         else:
@@ -96,10 +95,12 @@ def read_table(path: Path | str, task: Task, split: str) -> Table:
     if not any(text.strip() for row in rows for text in row.texts):
         found = f"{len(rows)} rows without text, {len(skipped)} rows without label"
         raise MinbertError(f"no examples in {path}: {found}", "is this the right file?")
-    empty = [row.line for row in rows if not all(text.strip() for text in row.texts)]
-    warnings += _count_lines(path, "without label skipped", skipped)
-    warnings += _count_lines(path, "with an empty sentence kept", empty)
-    warnings += _check_ids(path, rows, split)
+    odd_lines = {
+        "without label skipped": skipped,
+        "with an empty sentence kept": [row.line for row in rows if not all(text.strip() for text in row.texts)],
+        "with the id of an earlier row": check_ids(path, rows, split),
+    }
+    warnings += [f"{path}: {name_lines(what, lines)}" for what, lines in odd_lines.items() if lines]
     return Table(path, task, split, rows, len(rows) + len(skipped), skipped, warnings)
 
 
@@ -114,26 +115,24 @@ def text_key(row: Row) -> tuple[str, ...]:
     return tuple(sorted(text.strip().lower() for text in row.texts))
 
 
-def _find_columns(path: Path, line: int, header: list[str], task: Task, split: str) -> dict[str, int]:
+def find_columns(path: Path, line: int, header: list[str], task: Task, split: str) -> dict[str, int]:
     """Column name -> its place, for id, texts and label; the label may be absent from a test split."""
     if not header:
         raise MinbertError(f"no examples in {path}: the file is empty", "is this the right file?")
     names = [name.strip() for name in header]
     wanted = ["id", *task.texts, task.label]
     needed = wanted[:-1] if split == "test" else wanted
-    missing = [name for name in needed if name not in names]
-    if missing:
+    if missing := [name for name in needed if name not in names]:
         found = f"found {len(names)} column{'s' * (len(names) > 1)} {show(', '.join(names))}"
         comma = ": is it comma-separated?" if len(names) == 1 and "," in names[0] else ""
         hint = f"task {task.name} needs a header line with {', '.join(needed)}, separated by tabs"
         raise error_at(path, line, f"missing columns {', '.join(missing)}; {found}{comma}", hint)
-    doubled = [name for name in wanted if names.count(name) > 1]
-    if doubled:
+    if doubled := [name for name in wanted if names.count(name) > 1]:
         raise error_at(path, line, f"column {doubled[0]} appears twice", "rename or remove one of the two")
     return {name: names.index(name) for name in wanted if name in names}
 
 
-def _parse_label(path: Path, line: int, text: str, task: Task) -> int | float | None:
+def parse_label(path: Path, line: int, text: str, task: Task) -> int | float | None:
     text = text.strip()
     if not text:
         return None
@@ -146,41 +145,36 @@ def _parse_label(path: Path, line: int, text: str, task: Task) -> int | float | 
     return int(value) if whole else value
 
 
-def _check_ids(path: Path, rows: list[Row], split: str) -> list[str]:
-    """A warning for repeated ids. In dev and test an id must name one text: predictions are keyed by it."""
-    hint = "prediction files are keyed by id: give this row another"
+def check_ids(path: Path, rows: list[Row], split: str) -> list[int]:
+    """The lines of rows with an earlier row's id. In dev and test an id must name one text: predictions are keyed by it."""
     first: dict[str, Row] = {}
     for row in rows:
         earlier = first.setdefault(row.id, row)
-        if split != "train" and (not row.id or "," in row.id or "\n" in row.id):
-            message = f"id {show(row.id)} is empty, or holds a comma or a line end"
-            raise error_at(path, row.line, message, hint)
-        if split != "train" and earlier.texts != row.texts:
-            message = f"id {show(row.id)} already stands on line {earlier.line} with another text"
-            raise error_at(path, row.line, message, hint)
-    return _count_lines(path, "with the id of an earlier row", [r.line for r in rows if first[r.id] is not r])
+        wrong = ""
+        if not row.id or "," in row.id or "\n" in row.id:
+            wrong = "is empty, or holds a comma or a line end"
+        elif earlier.texts != row.texts:
+            wrong = f"already stands on line {earlier.line} with another text"
+        if wrong and split != "train":
+            raise error_at(path, row.line, f"id {show(row.id)} {wrong}",
+                           "prediction files are keyed by id: give this row another")
+    return [row.line for row in rows if first[row.id] is not row]
 
 
-def _count_lines(path: Path, what: str, lines: list[int]) -> list[str]:
-    """No sentence for no lines, else one: `FILE: 2 rows without label skipped (lines 5, 9)`."""
-    if not lines:
-        return []
+def name_lines(what: str, lines: list[int]) -> str:
+    """`2 rows without label skipped (lines 5, 9)`."""
     rows, word = ("1 row", "line") if len(lines) == 1 else (f"{len(lines):,} rows", "lines")
     more = f" and {len(lines) - 10:,} more" if len(lines) > 10 else ""
-    return [f"{path}: {rows} {what} ({word} {', '.join(map(str, lines[:10]))}{more})"]
+    return f"{rows} {what} ({word} {', '.join(map(str, lines[:10]))}{more})"
 
 
-def _keep_raw(text: str, task: Task) -> str:
-    return text
-
-
-def _prepare_as_course(text: str, task: Task) -> str:
+def prepare_as_course(text: str, task: Task) -> str:
     """Lower case, outer blanks gone; in pairs also a space before each . ? , ' and no runs of blanks."""
     text = text.lower().strip()
     return " ".join(re.sub(r"([.?,'])", r" \1", text).split()) if task.is_pair else text
 
 
-PREPROCESS: dict[str, Callable[[str, Task], str]] = {"raw": _keep_raw, "cs224n": _prepare_as_course}
+PREPROCESS: dict[str, Callable[[str, Task], str]] = {"raw": lambda text, task: text, "cs224n": prepare_as_course}
 
 TASKS = {
     "sst": Task(
@@ -188,13 +182,11 @@ TASKS = {
         {"train": (8544,), "dev": (1101,), "test": (2210,)},
     ),
     "para": Task(
-        "para", "quora", ("sentence1", "sentence2"), "is_duplicate", "binary", 0, 1,
-        "Predicted_Is_Paraphrase",
+        "para", "quora", ("sentence1", "sentence2"), "is_duplicate", "binary", 0, 1, "Predicted_Is_Paraphrase",
         {"train": (141506, 283010), "dev": (20215, 40429), "test": (40431, 80859)},  # 2023, 2024
     ),
     "sts": Task(
-        "sts", "sts", ("sentence1", "sentence2"), "similarity", "score", 0, 5,
-        "Predicted_Similiary",  # spelt as in the course's files
+        "sts", "sts", ("sentence1", "sentence2"), "similarity", "score", 0, 5, "Predicted_Similiary",  # the course's spelling
         {"train": (6040,), "dev": (863,), "test": (1725,)},
     ),
     "cfimdb": Task(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import chain
 from numbers import Real
 
 import torch
@@ -56,19 +57,16 @@ def update(
 class AdamW(torch.optim.Optimizer):
     """The optimizer; state_dicts go to and fro between it and torch's own AdamW.
 
-    `form="torch"` gives the numbers of torch's AdamW, `form="cs224n"` those of the course's handout;
-    `update` says how they differ. `eps` is used as given in both forms but added in another place: the
-    course's eps acts as eps / sqrt(1 - beta_2^t) would in torch's form, 32 times eps at the first step.
-    The course's own default is 1e-6: give `eps=1e-6` for exactly its numbers.
+    `form="torch"` gives the numbers of torch's AdamW, `form="cs224n"` those of the course's handout; `update` says how
+    they differ. The course's eps acts as eps / sqrt(1 - beta_2^t) would in torch's form, 32 times eps at the first
+    step; its own default is 1e-6: give `eps=1e-6` for exactly its numbers. `correct_bias=False` leaves step 3 of
+    `update` out: with form="torch" that is Google's BERT optimizer without its clipping.
 
-    `correct_bias=False` leaves step 3 of `update` out; with form="torch" that is Google's BERT optimizer
-    without its clipping: theta - lr (m / (sqrt(v) + eps) + lambda theta).
+    Every option may differ between parameter groups. A parameter whose gradient is None is left alone entirely; one
+    whose gradient is zero decays and moves on by momentum.
 
-    Every option may differ between parameter groups. A parameter whose gradient is None is left alone
-    entirely; one whose gradient is zero decays and moves on by momentum.
-
-    With `fused` (the default) torch's own kernel does the work of `update` where it can: the same numbers
-    up to rounding, in one pass over memory instead of ten. Set `optimizer.fused = False` to run the text above.
+    With `fused` (the default) torch's own kernel does the work of `update` where it can: the same numbers up to
+    rounding, in one pass over memory instead of ten. Set `optimizer.fused = False` to run the text above.
 
     Raises ValueError for an option out of range, RuntimeError for a gradient that is sparse or complex.
     """
@@ -103,41 +101,42 @@ class AdamW(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        moving = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
-        for parameter, group in moving:
+        moving = [(group, [p for p in group["params"] if p.grad is not None]) for group in self.param_groups]
+        for parameter in chain.from_iterable(parameters for _, parameters in moving):
             check_gradient(parameter.grad)
-            if not self.state[parameter]:
-                self.state[parameter].update(first_state(parameter, group["amsgrad"]))
-            self.state[parameter]["step"] += 1
-        for group in self.param_groups:
-            members = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if members and self.fused and can_fuse(members, group):
-                update_fused(members, [self.state[parameter] for parameter in members], group)
+        for group, parameters in moving:
+            for parameter in parameters:
+                state = self.state[parameter] = self.state[parameter] or first_state(parameter, group["amsgrad"])
+                state["step"] += 1
+            states = [self.state[parameter] for parameter in parameters]
+            if self.fused and can_fuse(parameters, group):
+                update_fused(parameters, states, group)
                 continue
-            for parameter in members:
-                state = self.state[parameter]
-                options = {name: group[name] for name in OPTIONS}
+            options = {name: group[name] for name in OPTIONS}
+            for parameter, state in zip(parameters, states, strict=True):
                 update(parameter, parameter.grad, state, int(state["step"]), **options)
         return loss
 
 
 def can_fuse(parameters: list[Tensor], group: dict) -> bool:
     """Whether torch's kernel knows this group's algorithm and tensors: one dtype, on one CPU or CUDA device."""
-    kinds = {(tensor.dtype, tensor.device) for p in parameters for tensor in (p, p.grad)}
-    plain = all(tensor.is_contiguous() for p in parameters for tensor in (p, p.grad))
-    return (group["form"] == "torch" and group["correct_bias"] and plain and len(kinds) == 1
-            and parameters[0].dtype in (torch.float32, torch.float64) and parameters[0].device.type in ("cpu", "cuda"))
+    tensors = [tensor for parameter in parameters for tensor in (parameter, parameter.grad)]
+    kinds = {(tensor.dtype, tensor.device, tensor.is_contiguous()) for tensor in tensors}
+    if group["form"] != "torch" or not group["correct_bias"] or len(kinds) != 1:
+        return False
+    dtype, device, is_contiguous = kinds.pop()
+    return is_contiguous and dtype in (torch.float32, torch.float64) and device.type in ("cpu", "cuda")
 
 
 def update_fused(parameters: list[Tensor], states: list[dict[str, Tensor]], group: dict) -> None:
     """`update` in torch's form for many parameters at once, by torch's fused kernel."""
+    m, v = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq"))
+    largest_v = [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else []
     steps = [state["step"].to(parameters[0].device) for state in states]
     torch._fused_adamw_(
-        parameters, [parameter.grad for parameter in parameters], [state["exp_avg"] for state in states],
-        [state["exp_avg_sq"] for state in states],
-        [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else [], steps,
-        lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"],
-        eps=group["eps"], amsgrad=group["amsgrad"], maximize=False)
+        parameters, [parameter.grad for parameter in parameters], m, v, largest_v, steps, lr=group["lr"],
+        beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"],
+        amsgrad=group["amsgrad"], maximize=False)
 
 
 def first_state(parameter: Tensor, amsgrad: bool) -> dict[str, Tensor]:
@@ -148,9 +147,8 @@ def first_state(parameter: Tensor, amsgrad: bool) -> dict[str, Tensor]:
 
 def check_gradient(gradient: Tensor) -> None:
     if gradient.layout != torch.strided or gradient.is_complex():
-        kind = "complex" if gradient.is_complex() else str(gradient.layout).removeprefix("torch.")
-        shape = tuple(gradient.shape)
-        raise RuntimeError(f"AdamW takes dense real gradients, got one of shape {shape} that is {kind}")
+        raise RuntimeError(f"AdamW takes dense real gradients, got one of shape {tuple(gradient.shape)} "
+                           f"that is {gradient.layout}, {gradient.dtype}")
 
 
 def check_options(options: dict) -> None:
@@ -159,11 +157,8 @@ def check_options(options: dict) -> None:
         if not is_number(options[name]) or not 0 <= options[name] < math.inf:
             raise ValueError(f"AdamW: {name} {options[name]!r} is not a number of at least 0")
     betas = options["betas"]
-    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise ValueError(f"AdamW: betas {betas!r} are not two numbers")
-    for beta in betas:
-        if not is_number(beta) or not 0 <= beta < 1:
-            raise ValueError(f"AdamW: {beta!r} in betas {betas!r} is not a number of at least 0 and below 1")
+    if not (isinstance(betas, (tuple, list)) and len(betas) == 2 and all(is_number(b) and 0 <= b < 1 for b in betas)):
+        raise ValueError(f"AdamW: betas {betas!r} are not two numbers of at least 0 and below 1")
     if options["form"] not in FORMS:
         raise ValueError(f"AdamW: form {options['form']!r} is not one of {', '.join(map(repr, FORMS))}")
     # Two keys that only another optimizer's state_dict brings.
@@ -176,22 +171,18 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def parameter_groups(
-    model: nn.Module | Iterable[tuple[str, nn.Parameter]], weight_decay: float, decay_all: bool = False
-) -> list[dict]:
+def parameter_groups(model: nn.Module, weight_decay: float, decay_all: bool = False) -> list[dict]:
     """AdamW's groups: first what decays by `weight_decay`, then biases and LayerNorms, which do not decay.
 
-    Takes a model or its named parameters. Each trainable parameter is in exactly one group, also one with
-    two names; frozen ones are in none; a group that would be empty is left out. A parameter is exempt if
-    one of its names says so. `decay_all=True` is the course's way: one group, everything decays.
+    Each trainable parameter is in exactly one group, also one with two names; a group that would be empty is left
+    out. `decay_all=True` is the course's way: one group, everything decays.
 
     Raises ValueError if nothing is trainable. Source: the list exclude_from_weight_decay of Google's BERT.
     """
-    if isinstance(model, nn.Module):
-        named, norms = list(model.named_parameters(remove_duplicate=False)), layer_norm_parameters(model)
-    else:
-        named, norms = [check_pair(pair) for pair in model], set()
-    exempt = norms | {parameter for name, parameter in named if is_exempt(name)}
+    named = list(model.named_parameters(remove_duplicate=False))
+    norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
+    exempt = {parameter for norm in norms for parameter in norm.parameters()}
+    exempt |= {parameter for name, parameter in named if is_exempt(name)}
     trainable = dict.fromkeys(parameter for _, parameter in named if parameter.requires_grad)
     if not trainable:
         raise ValueError(f"no parameter is trainable: all {len(named)} are frozen (requires_grad=False)")
@@ -201,23 +192,8 @@ def parameter_groups(
     return [group for group in groups if group["params"]]
 
 
-def layer_norm_parameters(model: nn.Module) -> set[nn.Parameter]:
-    norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
-    return {parameter for norm in norms for parameter in norm.parameters()}
-
-
 def is_exempt(name: str) -> bool:
     """Whether the name is a bias's or a LayerNorm's, such as `LayerNorm.gamma` or `attention_norm.weight`."""
     *owners, last = name.split(".")
     in_norm = bool(owners) and owners[-1].lower().endswith("norm")
     return in_norm or last.endswith("bias") or last in ("gamma", "beta")
-
-
-def check_pair(pair: object) -> tuple[str, nn.Parameter]:
-    # A bare parameter with two rows would unpack into a name and a parameter without complaint.
-    if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str):
-        raise ValueError(
-            f"named parameters are pairs of a name and a parameter, got {type(pair).__name__}: "
-            "give the model itself or model.named_parameters()"
-        )
-    return pair

@@ -14,47 +14,33 @@ from torch.optim import Optimizer
 Factor = Callable[[int], float]
 
 
+def warm_up(total_steps: int, warmup_steps: int, afterwards: Factor) -> Factor:
+    """Up to 1 in equal parts over the warm-up, then `afterwards`. The steps count from 0, so a warm-up's very first
+    step moves nothing, as in the usual library.
+
+    Raises ValueError for lengths that are impossible.
+    """
+    if not isinstance(total_steps, int) or total_steps < 1:
+        raise ValueError(f"total_steps {total_steps!r} is not a whole number of at least 1")
+    if not isinstance(warmup_steps, int) or not 0 <= warmup_steps <= total_steps:
+        raise ValueError(f"warmup_steps {warmup_steps!r} is not a whole number from 0 to total_steps {total_steps}")
+    return lambda step: step / warmup_steps if step < warmup_steps else afterwards(step)
+
+
 def constant(total_steps: int, warmup_steps: int = 0) -> Factor:
-    """Up to 1 in equal parts over the warm-up, then 1; the steps count from 0."""
-    check_lengths(total_steps, warmup_steps)
-
-    def factor(step: int) -> float:
-        return step / warmup_steps if step < warmup_steps else 1.0
-
-    return factor
+    """1 after the warm-up."""
+    return warm_up(total_steps, warmup_steps, lambda step: 1.0)
 
 
 def linear(total_steps: int, warmup_steps: int = 0) -> Factor:
-    """Up to 1 in equal parts over the warm-up, then down in equal parts to 0 at `total_steps`; 0 from there.
-
-    The steps count from 0, so a warm-up's very first step moves nothing, as in the usual library.
-    """
-    check_lengths(total_steps, warmup_steps)
-
-    def factor(step: int) -> float:
-        if step < warmup_steps:
-            return step / warmup_steps
-        return max(0, total_steps - step) / max(1, total_steps - warmup_steps)
-
-    return factor
+    """Down in equal parts after the warm-up, from 1 to 0 at `total_steps`; 0 from there."""
+    falling_steps = max(1, total_steps - warmup_steps)
+    return warm_up(total_steps, warmup_steps, lambda step: max(0, total_steps - step) / falling_steps)
 
 
 def google(total_steps: int, warmup_steps: int = 0) -> Factor:
     """As `linear`, but down along 1 - step / total_steps: the factor jumps at the warm-up's end."""
-    check_lengths(total_steps, warmup_steps)
-
-    def factor(step: int) -> float:
-        return step / warmup_steps if step < warmup_steps else max(0.0, 1 - step / total_steps)
-
-    return factor
-
-
-def check_lengths(total_steps: int, warmup_steps: int) -> None:
-    if not isinstance(total_steps, int) or total_steps < 1:
-        raise ValueError(f"total_steps {total_steps!r} is not a whole number of at least 1")
-    if not isinstance(warmup_steps, int) or not 0 <= warmup_steps <= total_steps:
-        rule = f"is not a whole number from 0 to total_steps {total_steps}"
-        raise ValueError(f"warmup_steps {warmup_steps!r} {rule}")
+    return warm_up(total_steps, warmup_steps, lambda step: max(0.0, 1 - step / total_steps))
 
 
 class HalveOnRise:
@@ -75,9 +61,8 @@ class HalveOnRise:
         return self.multiplier
 
     def observe(self, loss: float) -> bool:
-        """Takes in an epoch's total training loss; returns whether the factor was halved.
+        """Takes in an epoch's total training loss; returns whether the factor was halved. An equal loss is no rise.
 
-        An equal loss is no rise.
         Raises ValueError if the loss is nan or infinite, and counts nothing.
         """
         if not math.isfinite(loss):
@@ -95,8 +80,7 @@ class HalveOnRise:
         return {"rises": self.rises, "multiplier": self.multiplier, "previous_loss": self.previous_loss}
 
     def load_state_dict(self, state: dict) -> None:
-        self.rises, self.multiplier = state["rises"], state["multiplier"]
-        self.previous_loss = state["previous_loss"]
+        self.rises, self.multiplier, self.previous_loss = state["rises"], state["multiplier"], state["previous_loss"]
 
 
 class LearningRate:

@@ -264,7 +264,7 @@ def test_states_go_to_torch_and_back(first, then, amsgrad):
 @pytest.mark.parametrize("options, named", [
     ({"lr": -1e-3}, "lr -0.001"), ({"lr": math.nan}, "lr nan"), ({"lr": "1e-3"}, "lr '1e-3'"),
     ({"eps": -1e-8}, "eps -1e-08"), ({"weight_decay": math.inf}, "weight_decay inf"),
-    ({"betas": (1.0, 0.999)}, "1.0 in betas"), ({"betas": (0.9, -0.1)}, "-0.1 in betas"),
+    ({"betas": (1.0, 0.999)}, r"betas \(1.0, 0.999\)"), ({"betas": (0.9, -0.1)}, r"betas \(0.9, -0.1\)"),
     ({"betas": 0.9}, "betas 0.9"),
     ({"form": "adam"}, "form 'adam' is not one of 'torch', 'cs224n'")])
 def test_options_out_of_range_are_refused_by_name_also_in_a_group(options, named):
@@ -287,7 +287,7 @@ def test_a_sparse_gradient_is_refused_before_any_weight_moves():
     dense, table = nn.Parameter(torch.ones(2)), nn.Embedding(4, 2, sparse=True)
     optimizer = AdamW([dense, table.weight])
     (table(torch.tensor([1])).sum() + dense.sum()).backward()
-    with pytest.raises(RuntimeError, match=r"dense.*shape \(4, 2\) that is sparse"):
+    with pytest.raises(RuntimeError, match=r"dense.*shape \(4, 2\) that is torch.sparse"):
         optimizer.step()
     assert dense.tolist() == [1.0, 1.0], "half of the weights moved before the error"
 
@@ -373,14 +373,6 @@ def test_biases_and_layer_norms_do_not_decay_and_everything_trainable_is_in_one_
     assert AdamW([decaying, resting]).param_groups[1]["weight_decay"] == 0.0
 
 
-def test_named_parameters_serve_instead_of_a_model():
-    model = Block()
-    named = model.named_parameters(remove_duplicate=False)
-    decaying, resting = parameter_groups((pair for pair in named if "scale" not in pair[0]), 0.01)
-    assert names_of(model, decaying) == {"word.weight", "dense.weight"} and len(decaying["params"]) == 2
-    assert names_of(model, resting) >= {"output_norm.weight", "old.gamma"}
-
-
 def test_decay_all_is_one_group():
     model = Block()
     (group,) = parameter_groups(model, 0.01, decay_all=True)
@@ -393,8 +385,6 @@ def test_groups_without_members_are_left_out_and_nothing_trainable_is_an_error()
     assert group["weight_decay"] == 0.0 and len(group["params"]) == 2
     with pytest.raises(ValueError, match="all 2 are frozen"):
         parameter_groups(nn.Linear(2, 2).requires_grad_(False), 0.01)
-    with pytest.raises(ValueError, match="pairs of a name and a parameter"):
-        parameter_groups(nn.Linear(2, 2).parameters(), 0.01)
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-6)])

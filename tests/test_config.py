@@ -25,6 +25,8 @@ def test_defaults_are_those_of_bert_base_uncased():
     ({"hidden_dropout_prob": float("nan")}, "hidden_dropout_prob nan"),
     ({"attention_probs_dropout_prob": "0.1"}, "attention_probs_dropout_prob '0.1'"),
     ({"layer_norm_eps": 0}, "layer_norm_eps 0"),
+    ({"layer_norm_eps": 10**400}, "layer_norm_eps 1000"),
+    ({"initializer_range": -0.02}, "initializer_range -0.02 is not a number above 0"),
     ({"hidden_act": "relu"}, "hidden_act 'relu' is not one of"),
     ({"pad_token_id": 30522}, "pad_token_id 30522"),
 ])
@@ -59,5 +61,5 @@ def test_a_bad_config_file_gives_one_line_that_names_it(tmp_path, text, message)
 
 
 def test_a_missing_config_file_is_named(tmp_path):
-    with pytest.raises(MinbertError, match="config.json: cannot be read"):
+    with pytest.raises(MinbertError, match="cannot read .*config.json: No such file"):
         BertConfig.from_json(tmp_path / "config.json")

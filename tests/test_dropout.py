@@ -43,3 +43,8 @@ def test_evaluation_and_rate_zero_leave_the_input_alone():
     input = torch.randn(5)
     assert Dropout(0.5).eval()(input) is input or torch.equal(Dropout(0.5).eval()(input), input)
     assert torch.equal(Dropout(0.0)(input), input)
+
+
+@pytest.mark.parametrize("rate", [0.999999, 1.0])
+def test_a_rate_too_near_one_for_65536_levels_is_left_to_torch(rate):
+    assert torch.equal(Dropout(rate)(torch.ones(5)), torch.zeros(5))

@@ -96,9 +96,9 @@ def test_every_pooling_leaves_padding_out(pooling):
 @pytest.mark.oracle
 def test_padding_and_order_never_change_a_real_models_prediction(minilm):
     from minbert.tokenizer import BertTokenizer
+    from multitask.checkpoint import build_model
     from multitask.data import Example
     from multitask.recipe import load_recipe
-    from multitask.run import build_model
 
     words = BertTokenizer.from_pretrained(minilm)
     torch.manual_seed(0)

@@ -14,9 +14,10 @@ from small_run import VOCABULARY, config, data, examples, recipe, tokenizer
 from minbert.bert import BertModel
 from minbert.files import MinbertError, verify_manifest
 from minbert.weights import save_model
+from multitask.checkpoint import load_checkpoint
 from multitask.evaluate import predict
 from multitask.recipe import load_recipe
-from multitask.run import Setting, TaskData, load_checkpoint, run
+from multitask.run import Setting, TaskData, run
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("sst", "para", "sts")

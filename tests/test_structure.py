@@ -19,7 +19,7 @@ from optim.learning_rate import SCHEDULES
 ROOT = Path(__file__).parents[1]
 # inside multitask a module imports only modules to its left
 ORDER = ("tab_separated tables recipe data_check data encoders heads model objectives schedules state train evaluate "
-         "report run command_line").split()
+         "report checkpoint run command_line").split()
 FILES = sorted(path for package in ("minbert", "optim", "multitask") for path in (ROOT / package).glob("*.py"))
 
 

@@ -307,8 +307,8 @@ def test_decode_joins_pieces_to_words(tokenizer):
     (lambda t: t(["the", None]), "a text must be a str, not NoneType: None"),
     (lambda t: t([("the", "film")]), r"a text must be a str, not tuple: \('the', 'film'\)"),
     (lambda t: t("the", ["film"]), "a text must be a str, not list"),
-    (lambda t: t(["the", "a"], "xy"), "text is a list of 2, text_pair is a str"),
-    (lambda t: t(["the", "a"], ["film"]), "text is a list of 2, text_pair is a list of 1"),
+    (lambda t: t(["the", "a"], "xy"), "text is a list of 2, text_pair is 'xy'"),
+    (lambda t: t(["the", "a"], ["film"]), r"text is a list of 2, text_pair is \['film'\]"),
     (lambda t: t.text_to_ids(float("nan")), "a text must be a str, not float: nan"),
     (lambda t: t("a \ud83d b"), r"lone surrogate U\+D83D"),
     (lambda t: t("a", truncation="longest"), "truncation 'longest' is not one of 'longest_first', "),
@@ -370,8 +370,10 @@ def test_settings_come_from_tokenizer_config(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("settings", "message"), [
-    ("{", "tokenizer_config.json: is not a JSON table"),
-    ("[1]", "tokenizer_config.json: is not a JSON table"),
+    ("{", "tokenizer_config.json: is not JSON"),
+    ("[1]", "tokenizer_config.json: holds list, not a table"),
+    ("[]", "tokenizer_config.json: holds list, not a table"),
+    ('""', "tokenizer_config.json: holds str, not a table"),
     ('{"do_lower_case": "yes"}', "do_lower_case is 'yes'"),
     ('{"strip_accents": false}', "strip_accents is False"),
     ('{"tokenize_chinese_chars": false}', "tokenize_chinese_chars is False"),

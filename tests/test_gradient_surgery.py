@@ -1,0 +1,158 @@
+"""PCGrad and Gradient Vaccine: the papers' algorithms step by step as the reference, closed forms, and classic mistakes."""
+
+import math
+
+import pytest
+import torch
+
+from optim.gradient_surgery import GradVac, draw_meetings, gradient_sum, pcgrad
+
+
+def matrix(*rows: tuple[float, ...]) -> torch.Tensor:
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def pcgrad_as_printed(grads: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Algorithm 1 on the vectors themselves."""
+    result = torch.zeros_like(grads[0])
+    order = draw_meetings(len(grads), generator)
+    for task in range(len(grads)):
+        projected = grads[task].clone()
+        for other in [second for first, second in order if first == task]:
+            product = projected @ grads[other]
+            if product < 0:
+                projected -= product / (grads[other] @ grads[other]) * grads[other]
+        result += projected
+    return result
+
+
+class GradVacAsPrinted:
+    """Equations 3 and 4 on the vectors themselves, one group."""
+
+    def __init__(self, beta: float, count: int) -> None:
+        self.beta, self.targets = beta, torch.zeros(count, count, dtype=torch.float64)
+
+    def __call__(self, grads: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        order, result = draw_meetings(len(grads), generator), torch.zeros_like(grads[0])
+        for task in range(len(grads)):
+            turned = grads[task].clone()
+            for other in [second for first, second in order if first == task]:
+                phi = float(turned @ grads[other] / turned.norm() / grads[other].norm())
+                target = float(self.targets[task, other])
+                if phi < target:
+                    turned = turned + grads[other] * turned.norm() * (
+                        target * math.sqrt(1 - phi**2) - phi * math.sqrt(1 - target**2)) / (
+                        grads[other].norm() * math.sqrt(1 - target**2))
+                self.targets[task, other] = (1 - self.beta) * target + self.beta * phi
+            result += turned
+        return result
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_two_conflicting_gradients_by_hand():
+    # g1' = (.5, .5), g2' = (0, 1)
+    result = pcgrad(matrix((1, 0), (-1, 1)))
+    assert torch.allclose(result, matrix((0.5, 1.5))[0]), \
+        f"expected the SUM (.5, 1.5) of gradients projected onto the original others, got {result.tolist()}"
+
+
+def test_opposite_gradients_cancel_and_agreeing_ones_are_summed_to_the_last_bit():
+    assert torch.equal(pcgrad(matrix((1, 2), (-1, -2))), torch.zeros(2, dtype=torch.float64))
+    torch.manual_seed(0)
+    agreeing = torch.rand(3, 1000)
+    assert torch.equal(pcgrad(agreeing), agreeing.sum(dim=0))
+
+
+def test_a_task_is_never_projected_off_itself():
+    first = (math.sqrt(0.19), -0.9)
+    grads = matrix(first, (0, 1), (-math.sqrt(0.5), math.sqrt(0.5)))
+    results = {tuple(round(number, 5) for number in pcgrad(grads, seeded(seed)).tolist()) for seed in range(20)}
+    expected = {tuple(round(number, 5) for number in pcgrad_as_printed(grads, seeded(seed)).tolist()) for seed in range(20)}
+    assert results == expected, "with the task itself among the others, g1' would be projected off g1 again"
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_the_products_give_the_algorithm_as_printed(count):
+    for seed in range(50):
+        grads = torch.randn(count, 7, dtype=torch.float64, generator=seeded(seed))
+        assert torch.allclose(pcgrad(grads, seeded(seed)), pcgrad_as_printed(grads, seeded(seed)), atol=1e-12)
+
+
+def test_the_result_for_two_tasks_conflicts_with_neither():
+    for seed in range(50):
+        grads = torch.randn(2, 9, dtype=torch.float64, generator=seeded(seed))
+        assert (grads @ pcgrad(grads)).min() >= -1e-12
+
+
+def test_the_order_matters_and_comes_from_the_generator():
+    grads = matrix((1, 0, 0), (-1, 1, 0), (-1, -1, 1), (0.5, -1, -1))
+    results = [pcgrad(grads, seeded(seed)) for seed in (1, 1, 2, 3, 4)]
+    assert torch.equal(results[0], results[1]) and any(not torch.allclose(results[0], other) for other in results[2:])
+
+
+def test_a_gradient_of_zeros_changes_nothing():
+    grads = matrix((1, 0), (-1, 1), (0, 0))
+    assert torch.allclose(pcgrad(grads), pcgrad(grads[:2]))
+    assert torch.isfinite(GradVac()(grads)).all()
+
+
+def test_the_vaccine_reaches_its_target_exactly():
+    vaccine = GradVac(beta=0.0)
+    vaccine.targets_NNG = torch.full((2, 2, 1), 0.5, dtype=torch.float64)
+    vaccine.targets_NNG[1, 0] = -1.0  # the second gradient is left alone
+    turned = vaccine(matrix((1, 0), (0, 1))) - matrix((0, 1))[0]
+    assert torch.allclose(turned, matrix((1, 0.5773502691896258))[0])
+    assert torch.isclose(turned[1] / turned.norm(), torch.tensor(0.5, dtype=torch.float64))
+
+
+def test_with_targets_that_stay_at_zero_the_vaccine_is_pcgrad():
+    vaccine = GradVac(beta=0.0)
+    for seed in range(30):
+        grads = torch.randn(3, 6, dtype=torch.float64, generator=seeded(seed))
+        assert torch.allclose(vaccine(grads, seeded(seed)), pcgrad(grads, seeded(seed)), atol=1e-12)
+
+
+def test_the_vaccine_over_many_steps_is_the_algorithm_as_printed():
+    ours, printed = GradVac(beta=0.3), GradVacAsPrinted(0.3, 3)
+    common = torch.randn(8, dtype=torch.float64, generator=seeded(7))
+    for seed in range(40):
+        grads = torch.randn(3, 8, dtype=torch.float64, generator=seeded(seed)) + common
+        assert torch.allclose(ours(grads, seeded(seed)), printed(grads, seeded(seed)), atol=1e-10)
+    assert torch.allclose(ours.targets_NNG[..., 0], printed.targets, atol=1e-12)
+    assert ours.targets_NNG.max() > 0.1, "targets must rise where tasks agree: are they moved only when a gradient is corrected?"
+
+
+def test_beta_one_takes_the_last_cosine_as_target():
+    vaccine = GradVac(beta=1.0)
+    vaccine(matrix((1, 0), (1, 1)))
+    assert vaccine.targets_NNG[0, 1, 0].item() == pytest.approx(math.sqrt(0.5))
+
+
+def test_groups_have_targets_of_their_own():
+    grads = matrix((1, 0, 1, 0), (-1, 1, 1, 1))
+    whole = torch.cat([GradVac()(grads[:, :2]), GradVac()(grads[:, 2:])])
+    assert torch.allclose(GradVac(groups=[2, 2])(grads), whole)
+    assert not torch.allclose(GradVac()(grads), whole)
+    with pytest.raises(ValueError, match="groups of 3 parameters in all, the gradients have 4"):
+        GradVac(groups=[1, 2])(grads)
+
+
+def test_the_vaccines_state_goes_on_where_it_was():
+    one, other = GradVac(beta=0.3), GradVac(beta=0.3)
+    for seed in range(3):
+        one(torch.randn(3, 5, generator=seeded(seed)), seeded(seed))
+    other.load_state_dict(one.state_dict())
+    grads = torch.randn(3, 5, generator=seeded(9))
+    assert torch.equal(one(grads, seeded(9)), other(grads, seeded(9)))
+
+
+def test_the_sum_is_the_sum():
+    assert gradient_sum(matrix((1, 2), (3, -5))).tolist() == [4, -3]
+
+
+def test_impossible_options_are_refused():
+    with pytest.raises(ValueError, match="beta 2 is not a number from 0 to 1"):
+        GradVac(beta=2)
