@@ -181,7 +181,10 @@ def read_folder(folder: Path | str) -> tuple[BertConfig, dict[str, Tensor]]:
     folder = Path(folder)
     config = BertConfig.from_json(folder / "config.json")
     weights = _weight_file(folder)
-    _check_vocabulary(folder / "vocab.txt", config.vocab_size)
+    vocabulary, size = folder / "vocab.txt", config.vocab_size
+    words = len(read_vocabulary(vocabulary)) if vocabulary.exists() else size
+    if words > size or (words < size and {words, size} <= VOCABULARIES.keys()):  # a model may have spare rows
+        raise MinbertError(f"{vocabulary}: has {words} words, config.json's vocab_size is {size}", ONE_FOLDER)
     if (folder / "manifest.json").exists():
         verify_manifest(folder)
     return config, read_tensors(weights)
@@ -193,13 +196,6 @@ def _weight_file(folder: Path) -> Path:
             return folder / name
     raise MinbertError(f"{folder}: holds neither {' nor '.join(WEIGHT_FILES)}",
                        f"{MODEL_FOLDER}; not several pieces (shards), and not those of TensorFlow, Flax or ONNX")
-
-
-def _check_vocabulary(path: Path, size: int) -> None:
-    """Compares the number of words with the model's, which may have spare rows."""
-    words = len(read_vocabulary(path)) if path.exists() else size
-    if words > size or (words < size and {words, size} <= VOCABULARIES.keys()):
-        raise MinbertError(f"{path}: has {words} words, config.json's vocab_size is {size}", ONE_FOLDER)
 
 
 def to_ecosystem(model: BertModel, tensors: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

@@ -25,12 +25,12 @@ Encoded = tuple[list[int], list[int]]  # token ids with [CLS] and [SEP], token t
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A row, tokenised: `pieces` holds the word-piece ids of each text, without [CLS] and [SEP]."""
+    """A row, tokenised."""
 
     id: str
     texts: tuple[str, ...]
     label: int | float | None
-    pieces: tuple[list[int], ...]
+    pieces: tuple[list[int], ...]  # the word-piece ids of each text, without [CLS] and [SEP]
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,6 @@ class Batch:
     tokens: Tokens
     labels: Tensor | None
 
-    @property
-    def rows(self) -> int:
-        return len(self.ids)
-
     def to(self, device: torch.device | str) -> "Batch":
         labels = None if self.labels is None else self.labels.to(device)
         return Batch(self.ids, self.tokens.to(device), labels)
@@ -85,12 +81,10 @@ class Batch:
 
 def tokenise(table: Table, tokenizer: BertTokenizer, preprocess: str = "raw") -> list[Example]:
     """One example per row, in the file's order. `preprocess` is a key of PREPROCESS."""
-    prepare = PREPROCESS[preprocess]
-    examples = []
-    for row in table.rows:
-        pieces = tuple(tokenizer.text_to_ids(prepare(text, table.task)) for text in row.texts)
-        examples.append(Example(row.id, row.texts, row.label, pieces))
-    return examples
+    def split(text: str) -> list[int]:
+        return tokenizer.text_to_ids(PREPROCESS[preprocess](text, table.task))
+
+    return [Example(row.id, row.texts, row.label, tuple(map(split, row.texts))) for row in table.rows]
 
 
 def count_truncated(examples: Sequence[Example], encoding: Encoding) -> int:
@@ -126,7 +120,7 @@ def collate(examples: Sequence[Example], task: Task, tokenizer: BertTokenizer, e
 def join_texts(texts: Sequence[tuple[Tensor, Tensor]], cls_id: int, sep_id: int, encoding: Encoding) -> Tokens:
     """One or two texts, each tokenised and padded on its own, as `collate` would have encoded them.
 
-    `texts` holds ids_BT and mask_BT of each; padding has the id 0.
+    `texts` holds ids_BT and mask_BT of each.
     1. Take padding, [CLS] and [SEP] off. 2. Truncate. 3. Build [CLS] a [SEP] b [SEP] with its token types, or
     for single and independent encoding [CLS] a [SEP]. 4. Pad.
     """
@@ -143,7 +137,7 @@ def join_texts(texts: Sequence[tuple[Tensor, Tensor]], cls_id: int, sep_id: int,
         for text in chain(*sides):
             ids = [cls_id, *text[: encoding.max_length - 2], sep_id]
             sequences.append((ids, [0] * len(ids)))
-    return pad(sequences, 0, encoding.token_types).to(texts[0][0].device)
+    return pad(sequences, 0, encoding.token_types).to(texts[0][0].device)  # any id will do: the mask hides it
 
 
 def take_off_specials(ids_BT: Tensor, mask_BT: Tensor, cls_id: int, sep_id: int) -> list[list[int]]:
@@ -177,16 +171,12 @@ class BatchStream:
 
     def __init__(self, examples: Sequence[Example], batch_size: int, seed: int,
                  collate: Callable[[Sequence[Example]], Batch], name: str, length: Callable[[Example], int]):
-        if not examples or batch_size < 1:
-            raise MinbertError(f"{name}: {len(examples)} examples in batches of {batch_size}",
-                               "training needs at least one example and a batch size of at least 1")
         self.examples, self.batch_size, self.seed, self.name = examples, batch_size, seed, name
         self.collate = collate
         self.lengths = [length(example) for example in examples]
         self._enter(0, 0)
 
-    def __len__(self) -> int:
-        """Batches in a pass."""
+    def __len__(self) -> int:  # batches in a pass
         return len(self._plan)
 
     def next_batch(self) -> Batch:

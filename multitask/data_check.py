@@ -1,26 +1,27 @@
 """What is in the course's data files (`check`), and where they come from (`download`).
 
-Source: the 2023 starter code's repository at one commit. Each file's git blob id is written down here: what
-arrives is that file, or nothing.
+Source: the 2023 starter code's repository at one commit. What arrives is the file of the blob id below, or nothing.
 """
 
 import argparse
 import hashlib
 import http.client
-import importlib.util
+import os
+import signal
 import sys
 import urllib.request
-from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
-from minbert.files import MinbertError, atomic_path, error_from_os
-from minbert.hub import PACKAGE
+from minbert.files import MinbertError, atomic_path
 from minbert.tokenizer import BertTokenizer
-from multitask.tables import SPLITS, TASKS, Table, Task, overlap, read_table, text_key
+from multitask.tab_separated import read_bytes
+from multitask.tables import SPLITS, TASKS, Table, overlap, read_table
 
 COMMIT = "7ac8260577fc12a86c7aaf38918056c30054ef39"
 BASE_URL = f"https://raw.githubusercontent.com/gpoesia/minbert-default-final-project/{COMMIT}/data"
 TIME_OUT = 30  # seconds without a byte
+COLUMNS = "{:<28}{:>8}{:>10}  {:<26}{:>15}{:>6}{:>6}{:>8}{:>8}"  # of the table of sizes
 BLOB_IDS = {  # git's name for a file's content
     "ids-sst-train.csv": "9cb7333cb1dae49c2bd2a4b56a24882a6e8704b5",
     "ids-sst-dev.csv": "3171aa629a340809d2db4a50df8f6e5ec9420ab0",
@@ -37,115 +38,70 @@ BLOB_IDS = {  # git's name for a file's content
 }
 
 
-def check(data_dir: Path, tokenizer: BertTokenizer | None = None) -> tuple[str, int]:
-    """A report on the files in `data_dir`, and the exit status: 0, or 2 where a file cannot be read.
-
-    Lengths are in tokens, or without a tokenizer in words. Row counts other than the handout's, missing files
-    and duplicates are remarks, not errors.
-    """
-    tables, sizes, errors = {}, [], []
+def check(data_dir: Path, tokenizer: BertTokenizer) -> tuple[str, int]:
+    """A report on the files in `data_dir`, and the exit status: 0, or 2 where a file cannot be read."""
+    sizes = [COLUMNS.format("file", "rows", "labelled", "the handout says", "tokens: median", "99%", "most", "> 128", "> 512")]
+    remarks, errors = [], []
     for task in TASKS.values():
+        tables = []
         for split in SPLITS:
             path = data_dir / task.file_name(split)
             if not path.exists():
                 sizes.append(f"{path.name:<28} missing")
                 continue
             try:
-                tables[task.name, split] = table = read_table(path, task, split)
-                sizes.append(describe_size(table, tokenizer))
+                tables.append(read_table(path, task, split))
+                sizes.append(describe_size(tables[-1], tokenizer))
             except MinbertError as error:
                 sizes.append(f"{path.name:<28} cannot be read")
                 errors += [f"error: {error.message}", f"hint: {error.hint}"]
-    if not tables and not errors:
-        hint = "`python -m multitask.data download` gets the course's files"
-        raise MinbertError(f"no data files in {data_dir}", hint)
-    unit = "words" if tokenizer is None else "tokens"
-    labels = [describe_labels(t) for t in tables.values() if any(row.label is not None for row in t.rows)]
-    remarks = [warning for table in tables.values() for warning in table.warnings]
-    remarks += [remark for task in TASKS.values() for remark in find_duplicates(task, tables)]
-    lines = [
-        f"{'file':<28}{'rows':>8}{'labelled':>10}  {'the handout says':<26}{unit + ': median':>15}{'99%':>6}"
-        f"{'most':>6}{'> 128':>8}{'> 512':>8}",
-        *sizes, "", "labels, in percent of the rows (scores rounded)", *labels,
-        "", "remarks", *(remarks or ["none"]), *([""] * bool(errors)), *errors,
-    ]
-    return "\n".join(lines) + "\n", 2 if errors else 0
+        remarks += [warning for table in tables for warning in table.warnings] + find_duplicates(tables)
+    if all(line.endswith(" missing") for line in sizes[1:]):
+        raise MinbertError(f"no data files in {data_dir}", "`python -m multitask.data download` gets the course's files")
+    return "\n".join([*sizes, "", "remarks", *(remarks or ["none"]), *errors]) + "\n", 2 if errors else 0
 
 
-def describe_size(table: Table, tokenizer: BertTokenizer | None) -> str:
+def describe_size(table: Table, tokenizer: BertTokenizer) -> str:
     """The file's line in the table of sizes. Lengths include [CLS] and [SEP]; a pair is one sequence."""
-    split = str.split if tokenizer is None else tokenizer.text_to_ids
     specials = len(table.task.texts) + 1
-    lengths = sorted(specials + sum(len(split(text)) for text in row.texts) for row in table.rows)
+    lengths = sorted(specials + sum(len(tokenizer.text_to_ids(text)) for text in row.texts) for row in table.rows)
     over_128, over_512 = (sum(length > limit for length in lengths) for limit in (128, 512))
     labelled = sum(row.label is not None for row in table.rows)
+    rows_read = len(table.rows) + len(table.skipped)
     handout = table.task.handout_rows[table.split]
-    says = " or ".join(f"{rows:,}" for rows in handout) + ": differs" * (table.rows_read not in handout)
-    return (f"{table.path.name:<28}{table.rows_read:>8,}{labelled:>10,}  {says:<26}"
-            f"{lengths[len(lengths) // 2]:>15}{lengths[len(lengths) * 99 // 100]:>6}{lengths[-1]:>6}"
-            f"{over_128:>8,}{over_512:>8,}")
+    says = " or ".join(f"{rows:,}" for rows in handout) + ": differs" * (rows_read not in handout)
+    median, nearly_all, most = (lengths[place] for place in (len(lengths) // 2, len(lengths) * 99 // 100, -1))
+    return COLUMNS.format(table.path.name, f"{rows_read:,}", f"{labelled:,}", says, median, nearly_all, most,
+                          f"{over_128:,}", f"{over_512:,}")
 
 
-def describe_labels(table: Table) -> str:
-    counts = Counter(int(row.label + 0.5) for row in table.rows if row.label is not None)
-    shares = [f"{label}: {100 * counts[label] / counts.total():4.1f}" for label in sorted(counts)]
-    return f"{table.path.name:<28} {'   '.join(shares)}"
-
-
-def find_duplicates(task: Task, tables: dict[tuple[str, str], Table]) -> list[str]:
-    """A sentence for each file, and each two files of the task, that hold the same texts."""
-    own = [tables[task.name, split] for split in SPLITS if (task.name, split) in tables]
-    remarks = []
-    for place, table in enumerate(own):
-        name = table.path.name
-        repeated = len(table.rows) - len({text_key(row) for row in table.rows})
-        if repeated:
-            remarks.append(f"{name}: rows with the text of an earlier row: {repeated:,}")
-        for earlier in own[:place]:
-            if same := overlap(earlier, table):
-                remarks.append(f"{name}: rows with the text of a row of {earlier.path.name}: {same:,}")
-            if task.is_pair and (shared := count_shared(earlier, table)):
-                remarks.append(f"{name}: rows that share a sentence with {earlier.path.name}: {shared:,}")
-    return remarks
-
-
-def count_shared(train: Table, dev: Table) -> int:
-    """How many rows of `dev` have at least one sentence that occurs in `train`."""
-    seen = {text for row in train.rows for text in text_key(row)}
-    return sum(any(text in seen for text in text_key(row)) for row in dev.rows)
+def find_duplicates(tables: list[Table]) -> list[str]:
+    """A sentence for each two files of one task that hold the same texts."""
+    counts = {(first.path.name, second.path.name): overlap(first, second) for first, second in combinations(tables, 2)}
+    return [f"{second}: rows with the text of a row of {first}: {count:,}" for (first, second), count in counts.items() if count]
 
 
 def download(data_dir: Path, base_url: str = BASE_URL) -> None:
     """Gets the twelve files into `data_dir`. Files that are there and right are kept; none is overwritten.
 
-    Raises:
-        MinbertError: other files of these names are there (then nothing is fetched); a file cannot be had, or
-            is not the one of BLOB_IDS (then it is not written).
+    Raises MinbertError where other files of these names are there (then nothing is fetched), and where a file
+    cannot be had, or is not the one of BLOB_IDS (then it is not written).
     """
-    there = {name: data_dir / name for name in BLOB_IDS if (data_dir / name).exists()}
-    other = [name for name, path in there.items() if blob_id(read_bytes(path)) != BLOB_IDS[name]]
-    if other:
+    there = {name for name in BLOB_IDS if (data_dir / name).exists()}
+    if other := [name for name in sorted(there) if blob_id(read_bytes(data_dir / name)) != BLOB_IDS[name]]:
         raise MinbertError(f"{data_dir} holds other files named {', '.join(other)}; nothing was changed",
                            "move them away, or give another --data_dir")
     for name, expected in BLOB_IDS.items():
         if name in there:
-            print(f"{data_dir / name}: there already")
             continue
-        url = f"{base_url}/{name}"
-        data = fetch(url)
+        data = fetch(f"{base_url}/{name}")
         if blob_id(data) != expected:
             what = "a web page" if data.lstrip()[:1] == b"<" else "a file with a wrong checksum"
-            raise MinbertError(f"{url} sent {what} ({len(data):,} bytes); it was not kept", "try again later")
+            raise MinbertError(f"{base_url}/{name} sent {what} ({len(data):,} bytes); it was not kept", "try again later")
         with atomic_path(data_dir / name) as temporary:
             temporary.write_bytes(data)
         print(f"{data_dir / name}: {len(data):,} bytes, checksum right", flush=True)
-
-
-def read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise error_from_os(error, path, "read") from error
+    print(f"{data_dir}: all {len(BLOB_IDS)} files are there, {len(there)} were before")
 
 
 def fetch(url: str) -> bytes:
@@ -153,8 +109,8 @@ def fetch(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=TIME_OUT) as response:
             return response.read()
     except (OSError, http.client.HTTPException) as error:  # all of urllib's errors are OSErrors
-        hint = "check the network and try again, or copy the files by hand and name their --data_dir"
-        raise MinbertError(f"cannot get {url}: {str(error).strip('<>')}", hint) from error
+        raise MinbertError(f"cannot get {url}: {str(error).strip('<>')}",
+                           "check the network and try again, or copy the files by hand and name their --data_dir") from error
 
 
 def blob_id(data: bytes) -> str:
@@ -162,28 +118,28 @@ def blob_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def find_tokenizer() -> BertTokenizer | None:
-    """The packaged model's, with bert-base-uncased's vocabulary; None where it is missing: no download."""
-    return BertTokenizer.from_pretrained("minilm") if importlib.util.find_spec(PACKAGE) else None
-
-
 def main(arguments: list[str] | None = None) -> int:
     """`python -m multitask.data check` and `... download`. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m multitask.data", allow_abbrev=False)
-    parser.description = "Check or download the course's data files."
-    what = "check: rows, labels, lengths, duplicates; download: the course's files, verified by checksum"
-    parser.add_argument("action", choices=["check", "download"], help=what)
-    where = "folder of the files (default: %(default)s)"
-    parser.add_argument("--data_dir", "--data-dir", type=Path, default=Path("data"), help=where)
+    parser = argparse.ArgumentParser(prog="python -m multitask.data", allow_abbrev=False,
+                                     description="Check or download the course's data files.")
+    parser.add_argument("action", choices=["check", "download"],
+                        help="check: rows, lengths, duplicates; download: the course's files, verified by checksum")
+    parser.add_argument("--data_dir", "--data-dir", type=Path, default=Path("data"),
+                        help="folder of the files (default: %(default)s)")
     options = parser.parse_args(arguments)
     sys.stdout.reconfigure(errors="replace")  # a console that cannot show a character shows "?"
     try:
         if options.action == "download":
             download(options.data_dir)
             return 0
-        report, status = check(options.data_dir, find_tokenizer())
+        report, status = check(options.data_dir, BertTokenizer.from_pretrained("minilm"))  # as bert-base-uncased's
+        print(report, end="", flush=True)
+        return status
     except MinbertError as error:
         print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
         return error.exit_code
-    print(report, end="")
-    return status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0

@@ -70,16 +70,6 @@ def macro_f1(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
     return float(np.mean(scores)) if scores else math.nan
 
 
-def overall_raw(sst: float, para: float, sts: float) -> float:
-    """The 2023 course's score: the mean of two accuracies and Pearson's r."""
-    return (sst + para + sts) / 3
-
-
-def overall_normalised(sst: float, para: float, sts: float) -> float:
-    """The 2024 course's score: `overall_raw` with (r + 1) / 2 for r. Higher by (1 - r) / 6 for the same model."""
-    return overall_raw(sst, para, (sts + 1) / 2)
-
-
 def wilson_interval(share: float, count: int) -> Score:
     """A share of `count` independent examples with Wilson's 95% interval (1927)."""
     if count == 0 or math.isnan(share):
@@ -124,8 +114,10 @@ def score_task(task: Task, predictions_N: np.ndarray, labels_N: np.ndarray) -> d
 def summarise(main: dict[str, Score]) -> dict[str, Score]:
     """Both overall scores and the minimum, from each task's main score.
 
-    The overall scores are the course's: over sst, para and sts. A run without all three gets the mean over the tasks it
-    has. The interval takes the tasks' errors as independent: half-width = sqrt(sum of squares) / number of tasks.
+    The overall scores are the course's: the mean over sst, para and sts, where r counts as it is (`overall_raw`, 2023) or
+    as (r + 1) / 2 (`overall_normalised`, 2024: higher by (1 - r) / 6 for the same model). A run without all three gets
+    the mean over the tasks it has. The interval takes the tasks' errors as independent: half-width = sqrt(sum of
+    squares) / number of tasks.
     """
     def mean(scores: list[Score]) -> Score:
         value = sum(score.value for score in scores) / len(scores)
@@ -143,11 +135,12 @@ def summarise(main: dict[str, Score]) -> dict[str, Score]:
 def write_predictions(path: Path, task: Task, ids: list[str], outputs: np.ndarray) -> None:
     """The course's prediction file, byte for byte: `id \\t Title \\n`, then `{id} , {prediction} \\n` for every example.
 
-    Raises MinbertError where ids repeat or do not match the predictions one to one.
+    An id may repeat: `read_table` has seen to it that its texts are the same.
+
+    Raises MinbertError where there are not as many ids as predictions.
     """
-    if len(set(ids)) != len(ids) or len(ids) != len(outputs):
-        raise MinbertError(f"{path}: {len(outputs)} predictions for {len(ids)} examples with {len(set(ids))} ids",
-                           "every example needs an id of its own")
+    if len(ids) != len(outputs):
+        raise MinbertError(f"{path}: {len(outputs)} predictions for {len(ids)} examples", "every example needs one")
     predictions = decode(task.kind, torch.from_numpy(outputs)).tolist()
     rows = [f"{id} , {prediction} \n" for id, prediction in zip(ids, predictions, strict=True)]
     write_text(path, f"id \t {task.prediction} \n" + "".join(rows))

@@ -15,22 +15,21 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
-from minbert.files import MinbertError, error_from_os
+from minbert.files import MinbertError
+from multitask.tab_separated import read_bytes
 from multitask.tables import TASKS
 
 RECIPES = Path(__file__).parent / "recipes"
-# of the tasks that a recipe may name; the first is the default
+# task -> how it may be encoded; the first is the default
 ENCODINGS = {name: ("pair", "independent") if task.is_pair else ("single",) for name, task in TASKS.items()}
 NOT_INHERITED = ("name", "source", "description", "expected")
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
-WANTED = {str: "one line of plain text", bool: "true or false", int: "a whole number",
-          float: "a number such as 0.1 or 1e-5"}
+WANTED = {str: "one line of plain text", bool: "true or false", int: "a whole number", float: "a number such as 0.1 or 1e-5"}
 Place = tuple[str | int, ...]  # ("stages", 0, "epochs"), written stages[0].epochs
 
 
 def key(default=MISSING, **rules):
-    """A field with limits on its numbers, or with the `names` that its table may hold, or with
-    `only_with={"head": ("mlp",)}`: the key may be given only where `head` has one of these values."""
+    """A field with limits on its numbers, or `only_with={"head": ("mlp",)}`: to be given only where `head` is this."""
     return field(default=default, metadata=rules)
 
 
@@ -100,7 +99,7 @@ class Recipe:
     preprocess: Literal["raw", "cs224n"] = "raw"
     # picks the best checkpoint
     select_by: Literal["overall_normalised", "overall_raw", "minimum", *TASKS] = "overall_normalised"
-    tasks: dict[str, TaskRecipe] = key(names=tuple(ENCODINGS))
+    tasks: dict[str, TaskRecipe]
     optimizer: OptimizerRecipe
     stages: tuple[StageRecipe, ...]
 
@@ -112,12 +111,12 @@ def find_conflicts(recipe: Recipe) -> Iterator[tuple[Place, str]]:
         yield ("name",), f"{show(recipe.name)} is not made of a-z, 0-9, _ and -, with / between the parts"
     if (recipe.expected.sts is None) != (recipe.expected.sts_scale is None):
         yield ("expected", "sts_scale"), "sts and its scale ('r', or 'normalised': (r + 1) / 2) go together"
-    if recipe.select_by in ENCODINGS and recipe.select_by not in recipe.tasks:
+    if recipe.select_by in TASKS and recipe.select_by not in recipe.tasks:
         yield ("select_by",), f"{show(recipe.select_by)} is not {in_tasks}"
     for name, task in recipe.tasks.items():
         if task.encoding not in ENCODINGS[name]:
             yield ("tasks", name, "encoding"), f"'{task.encoding}' is not one of {listed(ENCODINGS[name])}"
-        if task.head == "cosine" and (name != "sts" or task.encoding != "independent"):
+        if task.head == "cosine" and (TASKS[name].kind != "score" or task.encoding != "independent"):
             yield ("tasks", name, "head"), "'cosine' is for sts with encoding = 'independent'"
     for number, stage in enumerate(recipe.stages):
         if stage.steps_per_epoch and stage.schedule.startswith("sequential") and len(stage.objectives) > 1:
@@ -129,30 +128,21 @@ def find_conflicts(recipe: Recipe) -> Iterator[tuple[Place, str]]:
 
 
 def load_recipe(name_or_file: str | Path, settings: Sequence[str] = ()) -> Recipe:
-    """The recipe of that name below recipes/, or in a file ending in .toml, with `settings` such as
-    "stages.0.epochs=3" put in: a TOML value or plain text; an empty one takes the key out.
-
-    Raises MinbertError: file or setting, place, value, and the choices, the limits or the closest name."""
-    table, origins = {}, {}
-    for label, layer in read_layers(find_recipe(str(name_or_file))):
-        for name in NOT_INHERITED:
-            table.pop(name, None)
-            origins.pop((name,), None)
-        merge(table, layer, label, origins)
-        origins[()] = label
-    for setting in settings:
-        merge(table, read_setting(setting), f"--set {setting}", origins)
-    for name, task in table["tasks"].items() if isinstance(table.get("tasks"), dict) else ():
-        if isinstance(task, dict) and name in ENCODINGS:
-            task.setdefault("encoding", ENCODINGS[name][0])
+    """The recipe of that name below recipes/, or in a file ending in .toml, with `settings` such as "stages.0.epochs=3"
+    put in: a TOML value or plain text; an empty one takes the key out. Raises MinbertError."""
+    files = read_layers(find_recipe(str(name_or_file)))
+    layers = [*files, *((f"--set {setting}", read_setting(setting)) for setting in settings)]
+    table = {}
     try:
+        for _, layer in layers:
+            merge(table, layer)
         recipe = build(Recipe, table, (), {})
         for place, wrong in find_conflicts(recipe):
             raise Fault(place, wrong)
         return recipe
     except Fault as fault:
         place, wrong = fault.args
-        origin = next(origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in origins)
+        origin = next((label for label, layer in reversed(layers) if speaks_of(layer, place)), files[-1][0])
         raise MinbertError(f"{origin}: {spell(place)}: {wrong}") from None
 
 
@@ -177,8 +167,7 @@ def write_keys(item: object, prefix: str = "") -> Iterator[str]:
             for entry in value:
                 yield from ("", f"[[{name}]]", *write_keys(entry))
         elif value is not None and not ruled_out_by(rules[name], values):
-            text = json.dumps(value, ensure_ascii=False)  # JSON writes these values as TOML does
-            yield f"{prefix}{name} = {text}"
+            yield f"{prefix}{name} = {json.dumps(value, ensure_ascii=False)}"  # JSON writes these values as TOML does
 
 
 def find_recipe(name: str, folder: Path = Path(), asker: str = "") -> Path:
@@ -193,24 +182,22 @@ def find_recipe(name: str, folder: Path = Path(), asker: str = "") -> Path:
 
 
 def read_layers(path: Path, seen: tuple[Path, ...] = ()) -> list[tuple[str, dict]]:
-    """(label, table) of the file, and before it of all it extends."""
+    """(label, table) of the file, and before it what it inherits from all that it extends."""
     label = path.as_posix().removeprefix(f"{RECIPES.as_posix()}/")
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            table = tomllib.loads(file.read())
-    except OSError as error:
-        raise error_from_os(error, label, "read") from None
+        table = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # tomllib names the line
         raise MinbertError(f"{label}: not valid TOML: {error}") from None
     if "extends" not in table:
         return [(label, table)]
-    parent = table.pop("extends")
-    if not isinstance(parent, str):
-        raise MinbertError(f"{label}: extends: is not {WANTED[str]}")
     if path.resolve() in seen:
         raise MinbertError(f"{label}: extends: the files extend each other in a circle")
-    parent = find_recipe(parent, path.parent, f"{label}: extends: ")
-    return [*read_layers(parent, (*seen, path.resolve())), (label, table)]
+    parent = find_recipe(str(table.pop("extends")), path.parent, f"{label}: extends: ")
+    layers = read_layers(parent, (*seen, path.resolve()))
+    for _, inherited in layers:
+        for name in NOT_INHERITED:
+            inherited.pop(name, None)
+    return [*layers, (label, table)]
 
 
 def read_setting(setting: str) -> dict:
@@ -224,25 +211,34 @@ def read_setting(setting: str) -> dict:
         return tomllib.loads(f"{match[1]} = {json.dumps(match[2].strip(), ensure_ascii=False)}")
 
 
-def merge(table: dict | list, layer: dict, label: str, origins: dict[Place, str], place: Place = ()) -> None:
-    """Puts `layer` into `table`: tables key by key, lists as a whole or at a number; "" takes a key out.
-    `origins` keeps the label of who wrote what."""
+def merge(table: dict | list, layer: dict, place: Place = ()) -> None:
+    """Puts `layer` into `table`: tables key by key, lists as a whole or at a number; "" takes a key out."""
     for name, value in layer.items():
         if isinstance(table, list) and name not in map(str, range(len(table))):
-            raise MinbertError(f"{label}: {spell(place)} is {show(table)}; there is no {show(name)} in it")
+            raise Fault(place, f"{show(table)}; there is no {show(name)} in it")
         name = int(name) if isinstance(table, list) else name
         old = table[name] if isinstance(table, list) or name in table else None
         if isinstance(value, dict) and isinstance(old, (dict, list)):
-            merge(old, value, label, origins, (*place, name))
-            continue
-        table[name] = value
-        origins[*place, name] = label
-        if value == "" and old is not None:
+            merge(old, value, (*place, name))
+        elif value == "" and old is not None:
             del table[name]
+        else:
+            table[name] = value
+
+
+def speaks_of(layer: object, place: Place) -> bool:
+    """Whether this layer set what stands at `place`, or a list or value that holds it."""
+    for part in place:
+        if not isinstance(layer, dict):
+            return True
+        if str(part) not in layer:
+            return False
+        layer = layer[str(part)]
+    return True
 
 
 class Fault(Exception):
-    """(place, what is wrong there); `load_recipe` adds the file or the setting it came from."""
+    """(place, what is wrong there); `load_recipe` adds which file or setting it came from."""
 
 
 def build(kind: object, value: object, place: Place, rules: Mapping[str, object]) -> object:
@@ -253,15 +249,14 @@ def build(kind: object, value: object, place: Place, rules: Mapping[str, object]
     if is_dataclass(kind):
         return build_dataclass(kind, value, place)
     if outer is dict:
-        check_names(value, rules["names"], place)
-        return {name: build(inner[1], entry, (*place, name), {}) for name, entry in value.items()}
+        check_names(value, ENCODINGS, place)
+        return {name: build(inner[1], {"encoding": ENCODINGS[name][0], **entry} if isinstance(entry, dict) else entry,
+                            (*place, name), {}) for name, entry in value.items()}
     if outer is tuple:
         size = "1 or more" if inner[1] is ... else len(inner)
         if not isinstance(value, list) or not value or size not in ("1 or more", len(value)):
             raise Fault(place, f"{show(value)} is not a list of {size}")
         return tuple(build(inner[0], entry, (*place, index), rules) for index, entry in enumerate(value))
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise Fault(place, "this number needs more than 64 bits")
     if outer is Literal and value not in inner:
         raise Fault(place, f"{show(value)} is not one of {listed(inner)}")
     return value if outer is Literal else build_scalar(kind, value, place, rules)
@@ -270,12 +265,12 @@ def build(kind: object, value: object, place: Place, rules: Mapping[str, object]
 def build_dataclass(kind: type, table: object, place: Place) -> object:
     hints, known = get_type_hints(kind), {one.name: one for one in fields(kind)}
     check_names(table, known, place)
-    values = {name: one.default for name, one in known.items()}
+    values = {}
     for name, one in known.items():
-        if name in table:
-            values[name] = build(hints[name], table[name], (*place, name), one.metadata)
-        elif one.default is MISSING:
+        if name not in table and one.default is MISSING:
             raise Fault((*place, name), "this key is missing")
+        given = name in table
+        values[name] = build(hints[name], table[name], (*place, name), one.metadata) if given else one.default
     for name in table:
         if other := ruled_out_by(known[name].metadata, values):
             fitting = " or ".join(map(show, known[name].metadata["only_with"][other]))

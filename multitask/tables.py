@@ -57,13 +57,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A file as read: rows_read == len(rows) + len(skipped)."""
+    """A file as read."""
 
     path: Path
     task: Task
     split: str
     rows: list[Row]
-    rows_read: int
     skipped: list[int]  # lines of rows without a label
     warnings: list[str]  # sentences for the user
 
@@ -101,18 +100,16 @@ def read_table(path: Path | str, task: Task, split: str) -> Table:
         "with the id of an earlier row": check_ids(path, rows, split),
     }
     warnings += [f"{path}: {name_lines(what, lines)}" for what, lines in odd_lines.items() if lines]
-    return Table(path, task, split, rows, len(rows) + len(skipped), skipped, warnings)
+    return Table(path, task, split, rows, skipped, warnings)
 
 
 def overlap(train: Table, dev: Table) -> int:
-    """How many rows of `dev` have the text of a row of `train`; see text_key."""
-    seen = {text_key(row) for row in train.rows}
-    return sum(text_key(row) in seen for row in dev.rows)
+    """How many rows of `dev` have the text of a row of `train`: case and outer blanks aside, a pair in either order."""
+    def texts_of(row: Row) -> tuple[str, ...]:
+        return tuple(sorted(text.strip().lower() for text in row.texts))
 
-
-def text_key(row: Row) -> tuple[str, ...]:
-    """Equal for rows with the same text, case and outer blanks aside, a pair in either order."""
-    return tuple(sorted(text.strip().lower() for text in row.texts))
+    seen = set(map(texts_of, train.rows))
+    return sum(texts_of(row) in seen for row in dev.rows)
 
 
 def find_columns(path: Path, line: int, header: list[str], task: Task, split: str) -> dict[str, int]:

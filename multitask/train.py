@@ -42,7 +42,7 @@ def run_stage(state: TrainState, schedule: Schedule, epochs: int, clip: float) -
                 loss = objective.loss(objective.output(state.model, batch), batch)
                 loss.backward()  # gradients of several objectives add up: the gradient of the summed loss
                 check_finite(loss, f"the loss of {name}", epoch, state.step + 1, batch.ids)
-                losses[name], rows = loss.detach(), rows + batch.rows
+                losses[name], rows = loss.detach(), rows + len(batch.ids)
             norm = nn.utils.clip_grad_norm_(state.model.parameters(), clip)
             check_finite(norm, f"the gradient of {'+'.join(names)}", epoch, state.step + 1, batch.ids)
             state.optimizer.step()

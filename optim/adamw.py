@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from itertools import chain
 from numbers import Real
 
 import torch
@@ -102,8 +101,10 @@ class AdamW(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         moving = [(group, [p for p in group["params"] if p.grad is not None]) for group in self.param_groups]
-        for parameter in chain.from_iterable(parameters for _, parameters in moving):
-            check_gradient(parameter.grad)
+        for gradient in (parameter.grad for _, parameters in moving for parameter in parameters):
+            if gradient.layout != torch.strided or gradient.is_complex():
+                raise RuntimeError(f"AdamW takes dense real gradients, got one of shape {tuple(gradient.shape)} "
+                                   f"that is {gradient.layout}, {gradient.dtype}")
         for group, parameters in moving:
             for parameter in parameters:
                 state = self.state[parameter] = self.state[parameter] or first_state(parameter, group["amsgrad"])
@@ -143,12 +144,6 @@ def first_state(parameter: Tensor, amsgrad: bool) -> dict[str, Tensor]:
     """The averages before the first step, all zero, under the names torch gives them."""
     names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * amsgrad
     return {"step": torch.tensor(0.0)} | {name: torch.zeros_like(parameter) for name in names}
-
-
-def check_gradient(gradient: Tensor) -> None:
-    if gradient.layout != torch.strided or gradient.is_complex():
-        raise RuntimeError(f"AdamW takes dense real gradients, got one of shape {tuple(gradient.shape)} "
-                           f"that is {gradient.layout}, {gradient.dtype}")
 
 
 def check_options(options: dict) -> None:

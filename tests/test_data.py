@@ -19,7 +19,7 @@ from multitask.data import (
     collate,
     count_truncated,
     evaluation_batches,
-    join_pair,
+    join_texts,
     pad,
     plan_pass,
     tokenise,
@@ -67,7 +67,7 @@ def test_a_row_becomes_an_example_in_the_files_order(tmp_path):
 
 def test_a_batch_is_padded_to_its_longest_example():
     batch = collate([make("a", name="p"), make("a b c", name="q")], SST, TOKENIZER, SINGLE)
-    assert batch.ids == ("p", "q") and batch.rows == 2
+    assert batch.ids == ("p", "q")
     assert batch.tokens.ids_BT.tolist() == [[CLS, A, SEP, PAD, PAD], [CLS, A, B, C, SEP]]
     assert batch.tokens.mask_BT.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
     assert batch.tokens.segment_BT.tolist() == [[0] * 5] * 2
@@ -87,7 +87,7 @@ def test_independent_pairs_are_stacked_first_texts_first_and_padded_together():
     batch = collate([make("a", "b c"), make("d", "d")], STS, TOKENIZER, INDEPENDENT)
     expected = [[CLS, A, SEP, PAD], [CLS, D, SEP, PAD], [CLS, B, C, SEP], [CLS, D, SEP, PAD]]
     assert batch.tokens.ids_BT.tolist() == expected
-    assert batch.rows == 2 and len(batch.labels) == 2, "two pairs stay two examples, in four rows of tokens"
+    assert len(batch.ids) == len(batch.labels) == 2, "two pairs stay two examples, in four rows of tokens"
 
 
 def test_classes_are_integers_and_similarities_keep_their_fraction():
@@ -120,15 +120,6 @@ def test_a_pair_is_truncated_as_one_and_the_truncated_are_counted():
     assert collate(pairs, PARA, TOKENIZER, Encoding("independent", max_length=4)).tokens.ids_BT.shape == (6, 4)
 
 
-def test_an_encoding_that_does_not_exist_or_does_not_fit_is_an_error():
-    for wrong in ({"kind": "pairs"}, {"kind": "pair", "token_types": "ones"}):
-        with pytest.raises(MinbertError, match="does not exist"):
-            Encoding(**wrong)
-    for task, encoding, texts in ((SST, PAIR, "a"), (SST, INDEPENDENT, "a"), (PARA, SINGLE, "ab")):
-        with pytest.raises(MinbertError, match=f"does not fit task {task.name}"):
-            collate([make(*texts)], task, TOKENIZER, encoding)
-
-
 def test_a_batch_moves_to_a_device_whole():
     batch = Batch(("x",), Tokens(*torch.zeros(3, 1, 2, dtype=torch.int64)), torch.ones(1)).to("meta")
     tensors = (batch.tokens.ids_BT, batch.tokens.mask_BT, batch.tokens.segment_BT, batch.labels)
@@ -151,10 +142,23 @@ def test_separately_padded_sentences_are_joined_as_the_tokenizer_joins_them(kind
     texts2 = ["b", "c c", "d d d", "b b b b b b b", "[CLS] b [SEP]", "b c d"]
     encoding = Encoding(kind, token_types, max_length)
     expected = collate([make(*pair) for pair in zip(texts1, texts2, strict=True)], STS, TOKENIZER, encoding).tokens
-    joined = join_pair(*encode_alone(texts1, 13), *encode_alone(texts2, 20), CLS, SEP, encoding, PAD)
+    joined = join_texts([encode_alone(texts1, 13), encode_alone(texts2, 20)], CLS, SEP, encoding)
     for name in ("ids_BT", "mask_BT", "segment_BT"):
         ours, right = getattr(joined, name), getattr(expected, name)
         assert torch.equal(ours, right), f"{name}: is padding left inside, or a [CLS] too many?\n{ours}\n{right}"
+
+
+@pytest.mark.parametrize("max_length", [512, 6, 4])
+def test_a_text_encoded_and_padded_alone_is_encoded_again_as_in_training(max_length):
+    texts, encoding = ["a b c d a b", "", "a [SEP]", "a b c d"], Encoding("single", max_length=max_length)
+    expected = collate([make(text) for text in texts], SST, TOKENIZER, encoding).tokens
+    ids_BT, mask_BT = encode_alone(texts, 11)
+    in_front = [int((mask == 0).sum()) for mask in mask_BT]  # padding in front, as some tokenizers have it
+    for roll in ([0] * len(texts), in_front):
+        sides = [torch.stack([row.roll(by) for row, by in zip(tensor, roll, strict=True)]) for tensor in (ids_BT, mask_BT)]
+        joined = join_texts([tuple(sides)], CLS, SEP, encoding)
+        assert torch.equal(joined.ids_BT, expected.ids_BT), "is a long text cut as training cuts it?"
+        assert torch.equal(joined.mask_BT, expected.mask_BT) and not joined.segment_BT.any()
 
 
 def test_each_pass_has_each_example_once_and_keeps_the_short_batch():
@@ -221,12 +225,6 @@ def test_a_state_of_other_data_is_refused():
         stream(singles(22)).load_state_dict({"pass": 0, "position": 7})
 
 
-@pytest.mark.parametrize("count, batch_size", [(0, 4), (3, 0), (3, -1)])
-def test_a_stream_of_nothing_is_refused_instead_of_looping_for_ever(count, batch_size):
-    with pytest.raises(MinbertError, match=f"{count} examples in batches of {batch_size}"):
-        stream(singles(count), batch_size=batch_size)
-
-
 def test_a_pass_groups_similar_lengths_and_shuffles_the_batches():
     generator = torch.Generator().manual_seed(0)
     lengths = torch.randint(5, 60, (5000,), generator=generator).tolist()
@@ -277,6 +275,7 @@ def test_evaluation_batches_do_not_change_a_prediction():
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 def test_the_module_runs_check_and_download(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["data", "check", "--data_dir", str(tmp_path)])
+    monkeypatch.setattr(BertTokenizer, "from_pretrained", lambda name: TOKENIZER)
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("multitask.data", run_name="__main__")
     assert ended.value.code == 2
@@ -304,9 +303,9 @@ def test_separately_padded_real_pairs_are_joined_as_the_tokenizer_joins_them(cou
         examples = tokenise(read_table(course_data / STS.file_name(split), STS, split), tokenizer)[:400]
         sides = [tokenizer([example.texts[side] for example in examples], padding=True, return_tensors="pt")
                  for side in (0, 1)]
-        arguments = [side[key] for side in sides for key in ("input_ids", "attention_mask")]
+        texts = [(side["input_ids"], side["attention_mask"]) for side in sides]
         for encoding in (PAIR, Encoding("pair", "bert", 20)):
-            joined = join_pair(*arguments, tokenizer.cls_id, tokenizer.sep_id, encoding)
+            joined = join_texts(texts, tokenizer.cls_id, tokenizer.sep_id, encoding)
             expected = collate(examples, STS, tokenizer, encoding).tokens
             assert torch.equal(joined.ids_BT, expected.ids_BT)
             assert torch.equal(joined.mask_BT, expected.mask_BT)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_run import examples, make_model, recipe, tokenizer
 
-from multitask.data import collate
+from multitask.data import Example, collate
 from multitask.evaluate import predict
 from multitask.tables import TASKS
 
@@ -42,6 +42,16 @@ def test_predictions_equal_the_output_on_the_tokenizers_own_encoding(task, encod
     some = examples(task, 6)
     tokens = collate(some, TASKS[task], tokenizer(), model.encoding(task)).tokens
     assert (model.predict(task, *separately(task, some, padding=2)) - model.output(task, tokens)).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("task", ["sst", "para"])
+def test_a_text_too_long_for_the_recipe_is_cut_as_in_training(task):
+    model, words = make_model(recipe()).double().eval(), tokenizer()
+    some = [Example("long", ("the good film was red .",) * len(TASKS[task].texts), 0,
+                    (words.text_to_ids("the good film was red . " * 8),) * len(TASKS[task].texts))]
+    tokens = collate(some, TASKS[task], words, model.encoding(task)).tokens
+    assert tokens.ids_BT.shape == (1, 32), "the recipe's max_length; the model has 40 positions, the text more than 40 tokens"
+    assert (model.predict(task, *separately(task, some)) - model.output(task, tokens)).abs().max() < 1e-12
 
 
 def test_token_types_reach_the_encoder():
@@ -97,7 +107,6 @@ def test_every_pooling_leaves_padding_out(pooling):
 def test_padding_and_order_never_change_a_real_models_prediction(minilm):
     from minbert.tokenizer import BertTokenizer
     from multitask.checkpoint import build_model
-    from multitask.data import Example
     from multitask.recipe import load_recipe
 
     words = BertTokenizer.from_pretrained(minilm)

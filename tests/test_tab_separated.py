@@ -1,8 +1,5 @@
 """Tab-separated files: what is wrong with one is said with file and line, and no row is ever swallowed."""
 
-import csv
-import io
-import random
 from pathlib import Path
 
 import pytest
@@ -58,41 +55,21 @@ def test_an_open_quote_names_the_line_where_it_was_opened_and_swallows_no_row(te
     assert error_of(text) == "x.csv:3: unterminated quote opened here"
 
 
-def test_the_line_of_an_open_quote_is_right_after_a_text_of_several_lines():
-    assert error_of('a\t"one\ntwo"\t"open\n') == "x.csv:2: unterminated quote opened here"
-
-
 def test_text_after_a_closing_quote_is_an_error_on_its_own_line():
-    assert error_of('a\tb\nc\t"good" movie\n') == "x.csv:2: ' ' follows the closing quote of '\"good\"'"
+    assert error_of('a\tb\nc\t"good" movie\n') == "x.csv:2: text follows a closing quote"
 
 
-def test_a_text_beyond_the_csv_modules_limit_is_read():
-    long = "x" * (csv.field_size_limit() + 1)
+def test_a_text_beyond_the_csv_modules_own_limit_is_read():
+    long = "x" * 131_073
     assert rows_of(f'{long}\t"{long}"\n') == [(1, [long, long])]
 
 
 def test_a_text_of_more_than_a_million_characters_is_an_error():
-    assert error_of("a\n" + "x" * (LONGEST_FIELD + 1)).startswith("x.csv:2: a text of 1,000,001 characters")
+    assert error_of("a\n" + "x" * (LONGEST_FIELD + 1)) == "x.csv:2: a text of more than 1,000,000 characters"
 
 
-def test_what_csv_and_we_both_accept_both_read_alike():
-    """csv in strict mode is the reference; where it merges rows (a field with tab and line end) we refuse."""
-    draw, compared = random.Random(0), 0
-    for _ in range(2000):
-        text = "".join(draw.choice(['"', '""', "\t", "\n", "a", "b c", "é", "\t\"", "\"\n"]) for _ in range(12))
-        try:
-            expected = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True) if row]
-        except csv.Error:
-            expected = None
-        try:
-            ours = [fields for _, fields in rows_of(text)]
-        except MinbertError:
-            swallowed = expected is not None and any("\n" in f and "\t" in f for row in expected for f in row)
-            assert expected is None or swallowed, f"csv reads {text!r} as {expected}: why is it refused?"
-            continue
-        assert ours == [row for row in expected or [] if row != [""]], f"csv reads {text!r} otherwise"
-        compared += 1
-    assert compared > 300, "too few random texts were valid: the comparison says little"
+def test_a_quote_left_open_over_more_than_a_million_characters_is_still_called_that():
+    assert error_of('a\n"open\n' + "b\tc\n" * 300_000) == "x.csv:2: unterminated quote opened here"
 
 
 def test_crlf_and_a_byte_order_mark_change_nothing(tmp_path):
@@ -134,20 +111,10 @@ def test_u0000_is_removed_and_reported(tmp_path):
 def test_a_missing_file_a_directory_and_an_unreadable_file_have_each_their_sentence(tmp_path, monkeypatch):
     assert "No such file" in text_error(tmp_path / "none").message
     assert "Is a directory" in text_error(tmp_path).message
-    for raised, words in [(PermissionError(13, "Permission denied"), "Permission denied"), (OSError(5, "I/O error"), "I/O error")]:
+    for raised in (PermissionError(13, "Permission denied"), OSError(5, "I/O error")):
         monkeypatch.setattr(Path, "read_bytes", lambda path, raised=raised: (_ for _ in ()).throw(raised))
-        assert words in text_error(tmp_path / "t").message
+        assert raised.strerror in text_error(tmp_path / "t").message
 
 
 def test_show_keeps_messages_short_and_on_one_line():
     assert show("a\nb") == "'a\\nb'" and len(show("x" * 1000)) == 42
-
-
-@pytest.mark.oracle
-def test_the_real_files_read_as_csv_reads_them(course_data):
-    for path in sorted(course_data.glob("*.csv")):
-        with open(path, encoding="utf-8", newline="") as file:
-            expected = list(csv.reader(file, delimiter="\t", strict=True))
-        ours = list(split_rows(path, read_text(path)[0]))
-        assert [fields for _, fields in ours] == expected, path.name
-        assert [line for line, _ in ours] == list(range(1, len(expected) + 1)), f"{path.name}: line numbers"
