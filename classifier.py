@@ -11,10 +11,11 @@ from pathlib import Path
 
 from minbert.hub import find_model
 from multitask import command_line as shared
+from multitask.flags import Parser, run_command
 
 
 def main(arguments: list[str]) -> None:
-    parser = shared.Parser(prog="classifier.py", description=__doc__)
+    parser = Parser(prog="classifier.py", description=__doc__)
     shared.add_common_flags(parser)
     parser.add_argument("--dry_run", action="store_true", help="print what would run, and stop")
     flags = parser.parse_args(arguments)
@@ -26,8 +27,8 @@ def main(arguments: list[str]) -> None:
         recipe = shared.load_with_flags(f"single/{task}-sample" if sample else f"single/{task}", flags, mode)
         predictions = {(task, split): Path("predictions", f"{spelled}-{task}-{split}-out.csv") for split in ("dev", "test")}
         out = flags.out and flags.out / task
-        shared.train_and_report(recipe, argparse.Namespace(**vars(flags) | {"out": out}), files, sample, model, predictions)
+        shared.train_and_report(recipe, argparse.Namespace(**vars(flags) | {"out": out}), files, model, predictions)
 
 
 if __name__ == "__main__":
-    sys.exit(shared.run_command(main, sys.argv[1:]))
+    sys.exit(run_command(main, sys.argv[1:]))

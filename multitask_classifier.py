@@ -12,12 +12,13 @@ from pathlib import Path
 from minbert.files import MinbertError
 from minbert.hub import find_model
 from multitask import command_line as shared
+from multitask.flags import Parser, run_command
 from multitask.recipe import list_recipes
 from multitask.tables import COURSE_TASKS, SPLITS, TASKS
 
 
-def make_parser() -> shared.Parser:
-    parser = shared.Parser(prog="multitask_classifier.py", description=__doc__)
+def make_parser() -> Parser:
+    parser = Parser(prog="multitask_classifier.py", description=__doc__)
     shared.add_common_flags(parser)
     recipes = parser.add_argument_group("recipes")
     recipes.add_argument("--recipe", metavar="NAME_OR_FILE",
@@ -47,16 +48,16 @@ def main(arguments: list[str]) -> None:
     named = {(task, split): path for task in COURSE_TASKS for split in SPLITS
              if (path := getattr(flags, f"{task}_{split}"))}
     mode = shared.chosen_mode(flags) or (None if flags.recipe else "last-linear-layer")
-    sample = shared.find_files(COURSE_TASKS, flags.data_dir, named)[1]
-    recipe = shared.load_with_flags(flags.recipe or ("quick" if sample else "baseline"), flags, mode)
+    name = flags.recipe or ("quick" if shared.find_files(COURSE_TASKS, flags.data_dir, named)[1] else "baseline")
+    recipe = shared.load_with_flags(name, flags, mode)
     if idle := [f"--{task}_{split}" for task, split in named if task not in recipe.tasks]:
         raise MinbertError(f"{idle[0]} is given, but the tasks of recipe {recipe.name} are {', '.join(recipe.tasks)}",
                            f"leave {idle[0]} out, or choose another recipe")
-    files, sample = shared.find_files(tuple(recipe.tasks), flags.data_dir, named)
+    files, _ = shared.find_files(tuple(recipe.tasks), flags.data_dir, named)
     predictions = {(task, split): getattr(flags, f"{task}_{split}_out", None) or default_prediction_path(task, split)
                    for task in recipe.tasks for split in ("dev", "test")}
-    shared.train_and_report(recipe, flags, files, sample, find_model(flags.model or recipe.model or None), predictions)
+    shared.train_and_report(recipe, flags, files, find_model(flags.model or recipe.model or None), predictions)
 
 
 if __name__ == "__main__":
-    sys.exit(shared.run_command(main, sys.argv[1:]))
+    sys.exit(run_command(main, sys.argv[1:]))

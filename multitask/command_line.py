@@ -1,23 +1,19 @@
 """What the two command lines share: flags, files, header, errors as one line and a hint."""
 
 import argparse
-import difflib
-import os
-import re
 import shlex
-import signal
 import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 import minbert
 from minbert.files import MinbertError, sha256
-from minbert.hub import Model
+from minbert.hub import WEIGHT_FILES, Model
 from minbert.tokenizer import BertTokenizer
-from multitask.data import Encoding, count_truncated, tokenise
+from multitask.data import count_truncated, find_encoding, tokenise
+from multitask.flags import Parser, number
 from multitask.recipe import Recipe, load_recipe
 from multitask.report import result_table
 from multitask.run import Setting, TaskData, describe_plan, run
@@ -25,56 +21,6 @@ from multitask.tables import SPLITS, TASKS, Table, overlap, read_table
 
 SAMPLE_DATA = Path(__file__).parent / "sample_data"
 MODES = {"pretrain": "last-linear-layer", "finetune": "full-model"}
-# Flags of the plan whose part is not built yet: refused in one line rather than ignored
-NOT_BUILT = ("resume", "seeds", "time_limit", "precision")
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with - and _ alike in flag names, no abbreviations, the closest name for a typo, and exit status 2."""
-
-    def __init__(self, **options) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
-
-    def parse_args(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
-        arguments = [unify(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
-        known = [option for action in self._actions for option in action.option_strings]
-        for argument in arguments:
-            name = argument.split("=")[0]
-            if not re.match(r"--[A-Za-z]", argument) or name in known:
-                continue
-            if name[2:] in NOT_BUILT:
-                raise MinbertError(f"{name} is not built yet in this version", f"leave {name} out")
-            close = difflib.get_close_matches(name, known, 1, 0.6)
-            raise MinbertError(f"unknown flag {name}", f"did you mean {close[0]}?" if close else "--help lists all flags")
-        return super().parse_args(arguments)
-
-    def error(self, message: str) -> None:
-        raise MinbertError(message, f"python {self.prog} --help lists all flags")
-
-
-def unify(argument: str) -> str:
-    """`--fine-tune-mode=x-y` -> `--fine_tune_mode=x-y`."""
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument[2:].partition("=")
-    return "--" + name.replace("-", "_") + equals + value
-
-
-def number(kind: type, low: float, high: float, open_ends: str = "") -> Callable[[str], float]:
-    """An argparse type: a number from low to high; `open_ends` names the ends ("low", "high") that do not belong."""
-    words = f"{'above' if 'low' in open_ends else 'from'} {low:g} {'and below' if 'high' in open_ends else 'to'} {high:g}"
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high or (value == low and "low" in open_ends) \
-                or (value == high and "high" in open_ends):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number {words}")
-        return value
-
-    return parse
 
 
 def add_common_flags(parser: Parser) -> None:
@@ -99,33 +45,6 @@ def add_common_flags(parser: Parser) -> None:
                         help="change any key of the recipe, e.g. --set stages.0.batch_size=8; may be repeated")
     beyond.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     beyond.add_argument("--debug", action="store_true", help="show the traceback of an error")
-
-
-def run_command(main: Callable[[list[str]], None], arguments: list[str]) -> int:
-    """Calls a command line's `main` and turns what it raises into one line, a hint and the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")
-    try:
-        if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 10):
-            raise MinbertError(f"minBERT needs torch>=2.10 (CVE-2026-24747), found {torch.__version__}",
-                               "pip install -r requirements.txt")
-        main(arguments)
-        sys.stdout.flush()
-        return 0
-    except MinbertError as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        print(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except Exception:
-        traceback.print_exc()
-        print("this is a mistake in minBERT: please report it with the lines above", file=sys.stderr)
-        return 1
 
 
 def chosen_mode(flags: argparse.Namespace) -> str | None:
@@ -179,7 +98,7 @@ def read_data(files: dict[tuple[str, str], Path], tokenizer: BertTokenizer, reci
         splits = {split: tokenise(table, tokenizer, recipe.preprocess) for split, table in tables.items()}
         data[name] = TaskData(splits["train"], splits["dev"], splits.get("test"))
         notes += [warning for table in tables.values() for warning in table.warnings]
-        encoding = Encoding(recipe.tasks[name].encoding, recipe.tasks[name].token_types, recipe.max_length)
+        encoding = find_encoding(recipe, name)
         for split, examples in splits.items():
             if cut := count_truncated(examples, encoding):
                 notes.append(f"{name} {split}: {cut} of {len(examples)} examples ({cut / len(examples):.1%}) are cut to "
@@ -218,32 +137,42 @@ def next_run_folder(recipe: Recipe) -> Path:
     return Path("runs", recipe.name, str(max(numbers, default=0) + 1))
 
 
-def header(recipe: Recipe, files: dict[tuple[str, str], Path], sample: bool, model: Model,
+def describe_sources(files: dict[tuple[str, str], Path]) -> str:
+    """Which files are the user's and which the bundled samples."""
+    samples = [f"{task} {split}" for (task, split), path in files.items() if path.parent == SAMPLE_DATA]
+    if not samples:
+        return "the user's files"
+    return "bundled samples" + ("" if len(samples) == len(files) else f" for {', '.join(samples)}")
+
+
+def header(recipe: Recipe, files: dict[tuple[str, str], Path], model: Model,
            device: torch.device, data: dict[str, TaskData]) -> list[str]:
     """What will run, in a few lines."""
     lines = [f"minBERT {minbert.__version__}: recipe {recipe.name}, "
              + ", then ".join(f"{stage.epochs} epochs of {'+'.join(stage.objectives)} ({stage.train}, "
                               f"batch {stage.batch_size}, {stage.schedule})" for stage in recipe.stages),
              f"model   {model.name}" + (f": {model.note}" if model.note else "")]
-    if sample:
+    if any(path.parent == SAMPLE_DATA for path in files.values()):
         lines.append("data    SAMPLE sentences written for this project, not the course's data: scores on them say "
                      "that training works, and nothing about real text. Get the real files with "
                      "`python -m multitask.data download`.")
     for name, task in data.items():
         sizes = f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test) if task.test else 'no'} test"
-        lines.append(f"data    {name}: {sizes} ({files[name, 'train'].parent})")
+        sources = dict.fromkeys("bundled sample" if path.parent == SAMPLE_DATA else str(path.parent)
+                                for (task_name, _), path in files.items() if task_name == name)
+        lines.append(f"data    {name}: {sizes} ({', '.join(sources)})")
     return [*lines, f"device  {device}, {torch.get_num_threads()} threads, float32"]
 
 
-def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tuple[str, str], Path], sample: bool,
+def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tuple[str, str], Path],
                      model: Model, prediction_paths: dict[tuple[str, str], Path]) -> None:
     """From a recipe and found files to a trained run, said on the screen."""
     device = choose_device(flags.device, flags.use_gpu)
     tokenizer = BertTokenizer.from_pretrained(model.folder)
     data, notes = read_data(files, tokenizer, recipe)
-    print("\n".join([*header(recipe, files, sample, model, device, data), *(f"note    {note}" for note in notes)]), flush=True)
-    weights = next((path for path in model.folder.glob("*.safetensors")), model.folder / "pytorch_model.bin")
-    facts = {"model": model.name, "model_note": model.note, "data": "bundled samples" if sample else "files",
+    print("\n".join([*header(recipe, files, model, device, data), *(f"note    {note}" for note in notes)]), flush=True)
+    weights = next((path for name in WEIGHT_FILES if (path := model.folder / name).exists()), model.folder / "config.json")
+    facts = {"model": model.name, "model_note": model.note, "data": describe_sources(files),
              "model_sha256": sha256(weights),
              "data_sha256": {f"{task}-{split}": sha256(path) for (task, split), path in files.items()}}
     outputs = {key: path for key, path in prediction_paths.items() if key in files}

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from minbert.files import MinbertError
 from minbert.tokenizer import BertTokenizer, truncate_pair
+from multitask.recipe import Recipe
 from multitask.tables import PREPROCESS, Table, Task
 
 POOL = 100  # batches that are sorted by length together
@@ -49,6 +50,11 @@ class Encoding:
     def length(self, example: Example) -> int:
         """Columns the example takes up in a batch."""
         return min(self.full_length(example), self.max_length)
+
+
+def find_encoding(recipe: Recipe, task: str) -> Encoding:
+    """How the recipe encodes this task's texts."""
+    return Encoding(recipe.tasks[task].encoding, recipe.tasks[task].token_types, recipe.max_length)
 
 
 @dataclass(frozen=True)
@@ -223,5 +229,6 @@ def evaluation_batches(examples: Sequence[Example], task: Task, tokenizer: BertT
 
 if __name__ == "__main__":  # python -m multitask.data check | download
     from multitask.data_check import main
+    from multitask.flags import run_command
 
-    sys.exit(main())
+    sys.exit(run_command(main, sys.argv[1:]))

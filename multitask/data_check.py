@@ -3,18 +3,15 @@
 Source: the 2023 starter code's repository at one commit. What arrives is the file of the blob id below, or nothing.
 """
 
-import argparse
 import hashlib
 import http.client
-import os
-import signal
-import sys
 import urllib.request
 from itertools import combinations
 from pathlib import Path
 
 from minbert.files import MinbertError, atomic_path
 from minbert.tokenizer import BertTokenizer
+from multitask.flags import Parser
 from multitask.tab_separated import read_bytes
 from multitask.tables import SPLITS, TASKS, Table, overlap, read_table
 
@@ -38,8 +35,8 @@ BLOB_IDS = {  # git's name for a file's content
 }
 
 
-def check(data_dir: Path, tokenizer: BertTokenizer) -> tuple[str, int]:
-    """A report on the files in `data_dir`, and the exit status: 0, or 2 where a file cannot be read."""
+def check(data_dir: Path, tokenizer: BertTokenizer) -> tuple[str, list[MinbertError]]:
+    """A report on the files in `data_dir`, and what is wrong with those that cannot be read."""
     sizes = [COLUMNS.format("file", "rows", "labelled", "the handout says", "tokens: median", "99%", "most", "> 128", "> 512")]
     remarks, errors = [], []
     for task in TASKS.values():
@@ -54,11 +51,11 @@ def check(data_dir: Path, tokenizer: BertTokenizer) -> tuple[str, int]:
                 sizes.append(describe_size(tables[-1], tokenizer))
             except MinbertError as error:
                 sizes.append(f"{path.name:<28} cannot be read")
-                errors += [f"error: {error.message}", f"hint: {error.hint}"]
+                errors.append(error)
         remarks += [warning for table in tables for warning in table.warnings] + find_duplicates(tables)
     if all(line.endswith(" missing") for line in sizes[1:]):
         raise MinbertError(f"no data files in {data_dir}", "`python -m multitask.data download` gets the course's files")
-    return "\n".join([*sizes, "", "remarks", *(remarks or ["none"]), *errors]) + "\n", 2 if errors else 0
+    return "\n".join([*sizes, "", "remarks", *(remarks or ["none"])]), errors
 
 
 def describe_size(table: Table, tokenizer: BertTokenizer) -> str:
@@ -118,28 +115,18 @@ def blob_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """`python -m multitask.data check` and `... download`. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m multitask.data", allow_abbrev=False,
-                                     description="Check or download the course's data files.")
+def main(arguments: list[str]) -> None:
+    """`python -m multitask.data check` and `... download`."""
+    parser = Parser(prog="python -m multitask.data", description="Check or download the course's data files.")
     parser.add_argument("action", choices=["check", "download"],
                         help="check: rows, lengths, duplicates; download: the course's files, verified by checksum")
-    parser.add_argument("--data_dir", "--data-dir", type=Path, default=Path("data"),
-                        help="folder of the files (default: %(default)s)")
+    parser.add_argument("--data_dir", type=Path, default=Path("data"), help="folder of the files (default: %(default)s)")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(arguments)
-    sys.stdout.reconfigure(errors="replace")  # a console that cannot show a character shows "?"
-    try:
-        if options.action == "download":
-            download(options.data_dir)
-            return 0
-        report, status = check(options.data_dir, BertTokenizer.from_pretrained("minilm"))  # as bert-base-uncased's
-        print(report, end="", flush=True)
-        return status
-    except MinbertError as error:
-        print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+    if options.action == "download":
+        download(options.data_dir)
+        return
+    report, errors = check(options.data_dir, BertTokenizer.from_pretrained("minilm"))  # as bert-base-uncased's
+    print(report)
+    if errors:
+        raise MinbertError("; ".join(error.message for error in errors), errors[0].hint)

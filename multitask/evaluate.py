@@ -111,16 +111,24 @@ def score_task(task: Task, predictions_N: np.ndarray, labels_N: np.ndarray) -> d
             "macro_f1": Score(macro_f1(predictions_N, labels_N), nothing, nothing)}
 
 
+def overall_raw(*scores: float) -> float:
+    """The 2023 course's score: the mean of the tasks' main scores, for sst, para and sts two accuracies and r."""
+    return sum(scores) / len(scores)
+
+
+def overall_normalised(sst: float, para: float, sts: float) -> float:
+    """The 2024 course's score: with (r + 1) / 2 in r's place. Higher by (1 - r) / 6 for the same model."""
+    return overall_raw(sst, para, (sts + 1) / 2)
+
+
 def summarise(main: dict[str, Score]) -> dict[str, Score]:
     """Both overall scores and the minimum, from each task's main score.
 
-    The overall scores are the course's: the mean over sst, para and sts, where r counts as it is (`overall_raw`, 2023) or
-    as (r + 1) / 2 (`overall_normalised`, 2024: higher by (1 - r) / 6 for the same model). A run without all three gets
-    the mean over the tasks it has. The interval takes the tasks' errors as independent: half-width = sqrt(sum of
-    squares) / number of tasks.
+    The overall scores are over sst, para and sts. A run without all three gets the mean over the tasks it has. The
+    interval takes the tasks' errors as independent: half-width = sqrt(sum of squares) / number of tasks.
     """
     def mean(scores: list[Score]) -> Score:
-        value = sum(score.value for score in scores) / len(scores)
+        value = overall_raw(*(score.value for score in scores))
         half = math.sqrt(sum(score.half_width**2 for score in scores)) / len(scores)
         return Score(value, value - half, value + half)
 

@@ -4,7 +4,7 @@
 
 from torch import Tensor, nn
 
-from multitask.data import Encoding, Tokens, join_texts
+from multitask.data import Encoding, Tokens, find_encoding, join_texts
 from multitask.encoders import SharedEncoder
 from multitask.heads import HEADS, mean_pool
 from multitask.recipe import Recipe
@@ -20,14 +20,13 @@ class MultitaskBert(nn.Module):
         self.heads = nn.ModuleDict({
             name: HEADS[task.head](TASKS[name], task, encoder.hidden_size) for name, task in recipe.tasks.items()
         })
-        self.tasks = recipe.tasks
-        self.max_length = recipe.max_length
+        self.recipe, self.tasks = recipe, recipe.tasks
         self.cls_id, self.sep_id = cls_id, sep_id
         self.frozen = False
 
     def encoding(self, task: str) -> Encoding:
         """How this task's sentences become token ids."""
-        return Encoding(self.tasks[task].encoding, self.tasks[task].token_types, self.max_length)
+        return find_encoding(self.recipe, task)
 
     def freeze_encoder(self, frozen: bool) -> None:
         """Frozen, the encoder gets no gradient and keeps its dropout off: only the heads learn."""

@@ -68,8 +68,8 @@ class OptimizerRecipe:
     form: Literal["torch", "cs224n"] = "torch"
     amsgrad: bool = False
     decay_all: bool = False  # bias and LayerNorm decay too, as in the course's code
-    schedule: Literal["constant", "linear"] = "linear"
-    warmup: float = key(0.1, at_least=0, at_most=1, only_with={"schedule": ("linear",)})  # share of all steps
+    schedule: Literal["constant", "linear", "google"] = "linear"
+    warmup: float = key(0.1, at_least=0, at_most=1, only_with={"schedule": ("linear", "google")})  # share of steps
     clip: float = key(1.0, above=0)  # the largest global L2 norm a gradient may have
 
 

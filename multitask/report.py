@@ -69,7 +69,8 @@ def model_card(recipe: Recipe, facts: dict) -> str:
     """README.md of a checkpoint: what it is, what it learned from, what it must not be trusted with."""
     tasks = ", ".join(f"{name} ({TASKS[name].kind})" for name in recipe.tasks)
     return (f"# {recipe.name}\n\nA BERT fine-tuned with minBERT on {tasks}.\n\n"
-            + "".join(f"{line}\n" for line in describe_facts(facts)) + f"- recipe: recipe.toml in this folder (seed {recipe.seed})\n\n"
+            + "".join(f"{line}\n" for line in describe_facts(facts))
+            + f"- recipe: recipe.toml in this folder (seed {recipe.seed})\n\n"
             "`model.safetensors` with `config.json` and `vocab.txt` is the encoder and opens in `transformers` as a "
             "`BertModel`; `heads.safetensors` holds one head per task, which minBERT's `load_checkpoint` reads.\n\n"
             "Limits: English text only; film reviews, forum questions and captions of the training sets are not "

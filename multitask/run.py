@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 import tempfile
 import time
@@ -69,17 +70,18 @@ class Best:
 def start_stage(recipe: Recipe, stage: StageRecipe, index: int, model: MultitaskBert, tokenizer: BertTokenizer,
                 data: dict[str, TaskData]) -> tuple[TrainState, Schedule]:
     """A stage's state at its first step, and its schedule."""
+    seed = 1000 * recipe.seed + index  # so that no two stages of any two seeds share an order
     model.freeze_encoder(stage.train == "last-linear-layer")
-    objectives = {name: make_objective(name, recipe.seed + index, stage.batch_size, model, tokenizer, data)
+    objectives = {name: make_objective(name, seed, stage.batch_size, model, tokenizer, data)
                   for name in stage.objectives}
-    schedule = make_schedule(stage, {name: len(objective.stream) for name, objective in objectives.items()},
-                             recipe.seed + index)
+    schedule = make_schedule(stage, {name: len(objective.stream) for name, objective in objectives.items()}, seed)
     settings = recipe.optimizer
     optimizer = AdamW(parameter_groups(model, settings.weight_decay, settings.decay_all),
                       lr=settings.frozen_learning_rate if model.frozen else settings.learning_rate,
                       betas=settings.betas, eps=settings.eps, amsgrad=settings.amsgrad, form=settings.form)
     total = count_steps(schedule, stage)
-    factor = SCHEDULES[settings.schedule](total, round(settings.warmup * total))
+    warmup = 0 if settings.schedule == "constant" else round(settings.warmup * total)
+    factor = SCHEDULES[settings.schedule](total, warmup)
     return TrainState(model, optimizer, LearningRate(optimizer, factor), objectives), schedule
 
 
@@ -99,7 +101,7 @@ def run(recipe: Recipe, setting: Setting) -> dict:
 
     On Ctrl-C the KeyboardInterrupt goes on to the caller; the best checkpoint of the finished epochs is kept.
     """
-    started = time.time()
+    started = time.perf_counter()
     torch.manual_seed(recipe.seed)
     tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
     model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
@@ -110,7 +112,7 @@ def run(recipe: Recipe, setting: Setting) -> dict:
     best: Best | None = None
     for index, stage in enumerate(recipe.stages):
         best = train_stage(recipe, index, stage, model, tokenizer, setting, best)
-    results = finish(recipe, setting, tokenizer, best, seconds=time.time() - started)
+    results = finish(recipe, setting, tokenizer, best, seconds=time.perf_counter() - started)
     write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
     write_text(setting.folder / "report.md", report_text(recipe, results))
     return results
@@ -147,7 +149,7 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
     state, schedule = start_stage(recipe, stage, index, model, tokenizer, setting.data)
     steps = count_steps(schedule, stage)
     losses: dict[str, list[torch.Tensor]] = {name: [] for name in stage.objectives}
-    rows, started = 0, time.time()
+    rows, started = 0, time.perf_counter()
     with tqdm(total=steps, desc=f"stage {index + 1}/{len(recipe.stages)}", unit="step", dynamic_ncols=True) as bar:
         for step in run_stage(state, schedule, stage.epochs, recipe.optimizer.clip):
             for name, loss in step.losses.items():
@@ -156,7 +158,7 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
             bar.update()
             if not step.ends_epoch:
                 continue
-            seconds = time.time() - started
+            seconds = time.perf_counter() - started
             outputs = {name: predict(model, tokenizer, name, task.dev) for name, task in setting.data.items()}
             dev = {name: score_outputs(name, outputs[name], setting.data[name].dev) for name in outputs}
             summary = summarise({name: main_score(scores) for name, scores in dev.items()})
@@ -171,12 +173,12 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
                 "train": train_scores(model, tokenizer, setting.data),
                 "dev": dev, **summary, "best_so_far": better,
                 "learning_rate": max(state.learning_rate.current), "seconds": seconds,
-                "examples_per_second": rows / seconds, "evaluation_seconds": time.time() - started - seconds,
+                "examples_per_second": rows / seconds, "evaluation_seconds": time.perf_counter() - started - seconds,
             }
             append_line(setting.folder / "metrics.jsonl", to_json(record))
             bar.write(describe_epoch(record))
             losses = {name: [] for name in stage.objectives}
-            rows, started = 0, time.time()
+            rows, started = 0, time.perf_counter()
     return best
 
 
@@ -193,10 +195,10 @@ def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str
         started = 0.0
         for count, _ in enumerate(run_stage(state, schedule, stage.epochs, recipe.optimizer.clip)):
             if count == 0:
-                started = time.time()  # the first step warms up
+                started = time.perf_counter()  # the first step warms up
             if count == min(timed_steps, total - 1):
                 break
-        seconds += total * (time.time() - started) / max(1, count)
+        seconds += total * (time.perf_counter() - started) / max(1, count)
         lines.append(f"stage {index + 1}: {total} steps, {learning:,} weights learn")
     size = sum(parameter.numel() for parameter in model.parameters())
     return "\n".join([*lines, f"model: {size:,} weights",
@@ -235,6 +237,8 @@ def finish(recipe: Recipe, setting: Setting, tokenizer: BertTokenizer, best: Bes
             write_predictions(setting.prediction_paths[name, split], TASKS[name], ids, output)
         labelled = {name: output for name, output in by_task.items()
                     if all(example.label is not None for example in examples[name])}
+        if split == "test" and labelled.keys() != by_task.keys() and labelled:
+            print(f"note    test scores for {', '.join(labelled)} only: the other test files lack labels")
         if labelled:
             scores = {name: score_outputs(name, output, examples[name]) for name, output in labelled.items()}
             results[split] = {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()}),
@@ -252,8 +256,10 @@ def majority(name: str, examples: list[Example]) -> float | None:
 
 def environment(setting: Setting) -> dict:
     """Versions, device, threads, git commit, hashes of data and model."""
-    commit = subprocess.run(["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
-                            capture_output=True, text=True, check=False).stdout.strip()
+    commit = ""
+    if shutil.which("git"):
+        commit = subprocess.run(["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+                                capture_output=True, text=True, check=False).stdout.strip()
     return {"minbert": minbert.__version__, "python": platform.python_version(), "torch": torch.__version__,
             "numpy": np.__version__, "commit": commit, **hardware(setting.device), **setting.facts}
 

@@ -35,21 +35,21 @@ def run_stage(state: TrainState, schedule: Schedule, epochs: int, clip: float) -
         order = schedule(epoch)
         for names in order[state.step:]:
             state.model.train()
-            losses, rows = {}, 0
+            losses, ids = {}, ()
             for name in names:
                 objective = state.objectives[name]
                 batch = objective.next_batch().to(device)
                 loss = objective.loss(objective.output(state.model, batch), batch)
                 loss.backward()  # gradients of several objectives add up: the gradient of the summed loss
                 check_finite(loss, f"the loss of {name}", epoch, state.step + 1, batch.ids)
-                losses[name], rows = loss.detach(), rows + len(batch.ids)
+                losses[name], ids = loss.detach(), ids + batch.ids
             norm = nn.utils.clip_grad_norm_(state.model.parameters(), clip)
-            check_finite(norm, f"the gradient of {'+'.join(names)}", epoch, state.step + 1, batch.ids)
+            check_finite(norm, f"the gradient of {'+'.join(names)}", epoch, state.step + 1, ids)
             state.optimizer.step()
             state.learning_rate.step()
             state.optimizer.zero_grad(set_to_none=True)
             state.step += 1
-            yield Step(epoch, state.step, losses, rows, ends_epoch=state.step == len(order))
+            yield Step(epoch, state.step, losses, len(ids), ends_epoch=state.step == len(order))
         state.epoch, state.step = epoch + 1, 0
 
 

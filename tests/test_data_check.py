@@ -14,6 +14,7 @@ from minbert.files import MinbertError
 from minbert.tokenizer import BertTokenizer
 from multitask import data_check
 from multitask.data_check import BLOB_IDS, blob_id, check, describe_size, download, main
+from multitask.flags import run_command
 from multitask.tables import SPLITS, TASKS, Row, Table
 
 TOKENIZER = BertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "film", "##s"])
@@ -36,8 +37,8 @@ def line_of(report: str, start: str) -> str:
 
 def test_the_table_of_sizes_counts_rows_labels_and_lengths(tmp_path):
     write(tmp_path, ids_sst_train=SST_TRAIN)
-    report, status = check(tmp_path, TOKENIZER)
-    assert status == 0
+    report, errors = check(tmp_path, TOKENIZER)
+    assert errors == []
     # rows, labelled, the handout's number, median, 99%, most, > 128, > 512; 4 tokens and [CLS] [SEP]
     assert line_of(report, "ids-sst-train.csv").split()[1:] == ["4", "3", "8,544:", "differs", "6", "6", "6", "0", "0"]
     assert line_of(report, "quora-dev.csv").split()[1:] == ["missing"], "a missing file is a remark"
@@ -67,9 +68,9 @@ def test_a_row_of_exactly_the_limit_is_not_truncated(tmp_path):
 
 def test_missing_labels_and_duplicates_across_splits_are_remarks(tmp_path):
     files = write(tmp_path, ids_sst_train=SST_TRAIN, ids_sst_dev=SST_DEV, sts_train=STS_TRAIN, sts_dev=STS_DEV)
-    report, status = check(files, TOKENIZER)
+    report, errors = check(files, TOKENIZER)
     remarks = report[report.index("\nremarks\n"):].splitlines()[2:]
-    assert status == 0 and remarks == [
+    assert errors == [] and remarks == [
         f"{tmp_path / 'ids-sst-train.csv'}: 1 row without label skipped (line 5)",
         "ids-sst-dev.csv: rows with the text of a row of ids-sst-train.csv: 1",
         "sts-dev.csv: rows with the text of a row of sts-train.csv: 1",
@@ -77,11 +78,11 @@ def test_missing_labels_and_duplicates_across_splits_are_remarks(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_still_reported(tmp_path):
-    report, status = check(write(tmp_path, ids_sst_train=SST_TRAIN, ids_sst_dev=SST_HEADER + "0\ta\tx\t9\n"), TOKENIZER)
-    assert status == 2 and line_of(report, "ids-sst-dev.csv").endswith("cannot be read")
-    assert line_of(report, "error: ") == f"error: {tmp_path / 'ids-sst-dev.csv'}:2: sentiment '9' is not a whole " \
-                                         "number from 0 to 4"
-    assert "hint: " in report and line_of(report, "ids-sst-train.csv").split()[1] == "4"
+    report, errors = check(write(tmp_path, ids_sst_train=SST_TRAIN, ids_sst_dev=SST_HEADER + "0\ta\tx\t9\n"), TOKENIZER)
+    assert line_of(report, "ids-sst-dev.csv").endswith("cannot be read")
+    assert [str(error) for error in errors] == [
+        f"{tmp_path / 'ids-sst-dev.csv'}:2: sentiment '9' is not a whole number from 0 to 4"]
+    assert line_of(report, "ids-sst-train.csv").split()[1] == "4"
 
 
 def test_a_folder_without_data_is_told_how_to_get_it(tmp_path):
@@ -93,20 +94,24 @@ def test_a_folder_without_data_is_told_how_to_get_it(tmp_path):
 def test_the_command_prints_the_report_and_returns_its_status(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(BertTokenizer, "from_pretrained", lambda name: TOKENIZER)
     write(tmp_path, ids_sst_train=SST_TRAIN)
-    assert main(["check", "--data-dir", str(tmp_path)]) == 0
+    assert run_command(main, ["check", "--data-dir", str(tmp_path)]) == 0
     assert "ids-sst-train.csv" in capsys.readouterr().out
-    assert main(["check", "--data_dir", str(tmp_path / "none")]) == 2
+    assert run_command(main, ["check", "--data_dir", str(tmp_path / "none")]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("error: no data files") and "\nhint: " in printed.err and printed.out == ""
-    with pytest.raises(SystemExit) as ended:
-        main(["chekc"])
-    assert ended.value.code == 2
+    write(tmp_path, ids_sst_dev="junk")
+    assert run_command(main, ["check", "--data_dir", str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert "cannot be read" in printed.out and printed.err.startswith(f"error: {tmp_path / 'ids-sst-dev.csv'}")
+    assert run_command(main, ["chekc"]) == 2
+    assert "'chekc'" in capsys.readouterr().err
 
 
 def test_a_report_whose_reader_goes_away_ends_without_a_traceback():
     """As with `| head`: the pipe's other end is closed before anything is printed."""
     program = ("import sys; from multitask import data_check; data_check.BertTokenizer.from_pretrained = lambda name: None; "
-               "data_check.check = lambda *_: ('report\\n', 0); sys.exit(data_check.main(['check']))")
+               "data_check.check = lambda *_: ('report', []); from multitask.flags import run_command; "
+               "sys.exit(run_command(data_check.main, ['check']))")
     running = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                cwd=Path(__file__).parents[1])
     running.stdout.close()

@@ -12,6 +12,8 @@ from multitask.evaluate import (
     accuracy,
     fisher_interval,
     macro_f1,
+    overall_normalised,
+    overall_raw,
     pearson,
     score_task,
     spearman,
@@ -62,8 +64,9 @@ def test_accuracy_and_macro_f1_by_hand():
 def test_overall_scores_are_the_courses_and_the_minimum_is_the_weakest_task():
     main = {"sst": Score(0.5, 0.47, 0.53), "para": Score(0.9, 0.89, 0.91), "sts": Score(0.8, 0.77, 0.83)}
     summary = summarise(main)
-    assert summary["overall_raw"].value == pytest.approx((0.5 + 0.9 + 0.8) / 3)
-    assert summary["overall_normalised"].value == pytest.approx((0.5 + 0.9 + 0.9) / 3), "r counts as (r + 1) / 2"
+    assert summary["overall_raw"].value == overall_raw(0.5, 0.9, 0.8) == pytest.approx((0.5 + 0.9 + 0.8) / 3)
+    assert overall_normalised(0.5, 0.9, 0.8) == pytest.approx((0.5 + 0.9 + 0.9) / 3), "r counts as (r + 1) / 2"
+    assert summary["overall_normalised"].value == pytest.approx(overall_normalised(0.5, 0.9, 0.8))
     assert summary["overall_raw"].half_width == pytest.approx(math.sqrt(0.03**2 + 0.01**2 + 0.03**2) / 3)
     assert summary["minimum"].value == 0.5
 

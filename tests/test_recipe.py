@@ -258,7 +258,7 @@ BAD_FILES = [
     ('schedule = "round_robin"\nlength = "min"', 'schedule = "sequential_epoch"\nsteps_per_epoch = 9',
      "stages[0].steps_per_epoch: 'sequential_epoch' is a full pass"),
     ("3e-5", '3e-5\nschedule = "constant"\nwarmup = 0.1',
-     "optimizer.warmup: only goes with schedule = 'linear', and schedule is 'constant'"),
+     "optimizer.warmup: only goes with schedule = 'linear' or 'google', and schedule is 'constant'"),
     ('source = "the test"', 'source = "the test"\nselect_by = "cfimdb"',
      "select_by: 'cfimdb' is not one of the recipe's tasks"),
     # TOML itself: tomllib's line number must survive

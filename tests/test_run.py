@@ -223,7 +223,7 @@ def run_in_this_process(folder: Path, arguments: list[str], words: list[str]) ->
     import io
 
     import multitask_classifier
-    from multitask.command_line import run_command
+    from multitask.flags import run_command
 
     before, errors, output = os.getcwd(), io.TextIOWrapper(io.BytesIO()), io.TextIOWrapper(io.BytesIO())
     os.chdir(folder)
@@ -340,7 +340,7 @@ import sys
 from multitask.tables import TASKS, Task
 TASKS["polite"] = Task("polite", "polite", ("sentence",), "is_polite", "binary", 0, 1, "Predicted_Polite", {})
 import multitask_classifier
-from multitask.command_line import run_command
+from multitask.flags import run_command
 sys.exit(run_command(multitask_classifier.main, sys.argv[1:]))
 """
     done = subprocess.run([sys.executable, "-c", program, "--recipe", "mine.toml", "--model", str(model_folder), "--data_dir",

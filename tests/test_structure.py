@@ -18,7 +18,7 @@ from optim.learning_rate import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 # inside multitask a module imports only modules to its left
-ORDER = ("tab_separated tables recipe data_check data encoders heads model objectives schedules state train evaluate "
+ORDER = ("flags tab_separated tables recipe data_check data encoders heads model objectives schedules state train evaluate "
          "report checkpoint run command_line").split()
 FILES = sorted(path for package in ("minbert", "optim", "multitask") for path in (ROOT / package).glob("*.py"))
 
@@ -73,7 +73,7 @@ def test_only_weights_only_loads_of_pickles():
     (get_type_hints(TaskRecipe)["head"], set(heads.HEADS)),
     (get_type_hints(TaskRecipe)["features"], set(heads.FEATURES)),
     (get_type_hints(TaskRecipe)["activation"], set(heads.ACTIVATIONS)),
-    (get_type_hints(OptimizerRecipe)["schedule"], set(SCHEDULES) - {"google"}),
+    (get_type_hints(OptimizerRecipe)["schedule"], set(SCHEDULES)),
 ])
 def test_a_recipes_choices_are_those_that_exist(choices, table):
     assert set(get_args(choices)) == table

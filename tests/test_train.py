@@ -142,3 +142,17 @@ def test_several_tasks_in_one_step_give_the_gradient_of_the_summed_loss():
     next(run_stage(state, lambda epoch: [("sst", "para", "sts")], 1, clip=1e9))
     for one, other in zip(seen, expected, strict=True):
         assert one is None and other is None or torch.allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("name, expected", [("constant", [1, 1, 1, 1]), ("linear", [0, 0.5, 1, 21 / 22])])
+def test_only_schedules_that_warm_up_start_at_zero(name, expected):
+    from dataclasses import replace
+
+    some_recipe = recipe()  # 24 steps, the first tenth of them warm up
+    some_recipe = replace(some_recipe, optimizer=replace(some_recipe.optimizer, schedule=name))
+    state, schedule = start(some_recipe)
+    rates = []
+    for _ in range(4):
+        rates.append(state.learning_rate.current[0] / 1e-3)
+        state.learning_rate.step()
+    assert rates == pytest.approx(expected)
