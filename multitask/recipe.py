@@ -77,12 +77,16 @@ class OptimizerRecipe:
 class StageRecipe:
     """One stretch of training: what is trained, on which objectives, in which order, for how long."""
     objectives: tuple[str, ...]
-    schedule: Literal["round_robin", "sequential_epoch", "sequential_tasks", "budgeted"]
+    schedule: Literal["round_robin", "sequential_epoch", "sequential_tasks", "budgeted", "joint_min"]
     length: Literal["max", "min", "until_exhausted"] = key(
         "max", only_with={"schedule": ("round_robin",), "steps_per_epoch": (0,)})
     epochs: int = key(at_least=1)
     batch_size: int = key(at_least=1)
     steps_per_epoch: int = key(0, at_least=0)  # 0: as the schedule says
+    combine: Literal["sum", "pcgrad", "gradvac"] = key("sum", only_with={"schedule": ("joint_min",)})
+    gradvac_beta: float = key(0.01, at_least=0, at_most=1, only_with={"combine": ("gradvac",)})
+    gradvac_groups: Literal["whole_model", "all_layer", "all_matrix"] = key(
+        "whole_model", only_with={"combine": ("gradvac",)})
     train: Literal["full-model", "last-linear-layer"] = "full-model"
 
 
@@ -121,6 +125,8 @@ def find_conflicts(recipe: Recipe) -> Iterator[tuple[Place, str]]:
     for number, stage in enumerate(recipe.stages):
         if stage.steps_per_epoch and stage.schedule.startswith("sequential") and len(stage.objectives) > 1:
             yield ("stages", number, "steps_per_epoch"), f"'{stage.schedule}' is a full pass over every task"
+        if stage.combine != "sum" and (len(stage.objectives) < 2 or stage.train == "last-linear-layer"):
+            yield ("stages", number, "combine"), f"'{stage.combine}' needs two tasks or more that share a trained encoder"
         for index, name in enumerate(stage.objectives):
             if name not in recipe.tasks or name in stage.objectives[:index]:
                 wrong = "is in the list twice" if name in recipe.tasks else f"is not {in_tasks}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 import minbert
@@ -30,6 +31,7 @@ from multitask.state import TrainState
 from multitask.tables import TASKS
 from multitask.train import run_stage
 from optim.adamw import AdamW, parameter_groups
+from optim.gradient_surgery import GradientRows, GradVac, pcgrad
 from optim.learning_rate import SCHEDULES, LearningRate
 
 TRAIN_SAMPLE = 500  # training examples of each task that are scored at an epoch's end, to show over-fitting
@@ -82,7 +84,24 @@ def start_stage(recipe: Recipe, stage: StageRecipe, index: int, model: Multitask
     total = count_steps(schedule, stage)
     warmup = 0 if settings.schedule == "constant" else round(settings.warmup * total)
     factor = SCHEDULES[settings.schedule](total, warmup)
-    return TrainState(model, optimizer, LearningRate(optimizer, factor), objectives), schedule
+    state = TrainState(model, optimizer, LearningRate(optimizer, factor), objectives)
+    if stage.combine != "sum":
+        shared = dict(model.encoder.named_parameters())
+        options = {"beta": stage.gradvac_beta, "groups": group_sizes(shared, stage.gradvac_groups)}
+        state.combine = GradVac(**options) if stage.combine == "gradvac" else pcgrad
+        state.rows = GradientRows(list(shared.values()), len(objectives))
+    return state, schedule
+
+
+def group_sizes(parameters: dict[str, nn.Parameter], kind: str) -> list[int] | None:
+    """Gradient Vaccine's groups as parameter counts: None for the whole model, or one per module, or one per tensor."""
+    if kind == "whole_model":
+        return None
+    owners: dict[str, int] = {}
+    for name, parameter in parameters.items():
+        owner = name.rpartition(".")[0] if kind == "all_layer" else name
+        owners[owner] = owners.get(owner, 0) + parameter.numel()
+    return list(owners.values())
 
 
 def count_steps(schedule: Schedule, stage: StageRecipe) -> int:

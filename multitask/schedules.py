@@ -50,15 +50,18 @@ def make_schedule(stage: StageRecipe, batches: dict[str, int], seed: int) -> Sch
         return every[(epoch - 1) * size: epoch * size]
 
     orders = {
-        "round_robin": lambda epoch: round_robin(batches, stage.length),
-        "sequential_epoch": lambda epoch: one_after_the_other(batches),
-        "sequential_tasks": sequential_tasks,
-        "budgeted": budgeted,
+        "round_robin": lambda epoch: [(name,) for name in round_robin(batches, stage.length)],
+        "sequential_epoch": lambda epoch: [(name,) for name in one_after_the_other(batches)],
+        "sequential_tasks": lambda epoch: [(name,) for name in sequential_tasks(epoch)],
+        "budgeted": lambda epoch: [(name,) for name in budgeted(epoch)],
+        # one batch of every task in each step, as many steps as the smallest task has batches; the larger ones go on
+        # in the next epoch where they stopped
+        "joint_min": lambda epoch: [tuple(batches)] * min(batches.values()),
     }
     order = orders[stage.schedule]
 
     def schedule(epoch: int) -> list[tuple[str, ...]]:
-        names = order(epoch)
-        return [(name,) for name in islice(cycle(names), stage.steps_per_epoch or len(names))]
+        steps = order(epoch)
+        return list(islice(cycle(steps), stage.steps_per_epoch or len(steps)))
 
     return schedule

@@ -3,13 +3,16 @@
 A run that is stopped after any step, and entered again with this state, goes on to the same weights bit for bit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from multitask.model import MultitaskBert
 from multitask.objectives import Objective
 from optim.adamw import AdamW
+from optim.gradient_surgery import GradientRows, GradVac
 from optim.learning_rate import LearningRate
 
 
@@ -21,6 +24,8 @@ class TrainState:
     optimizer: AdamW
     learning_rate: LearningRate
     objectives: dict[str, Objective]
+    combine: Callable[..., Tensor] | None = None  # grads_NP -> grad_P; None: the gradient of the summed loss
+    rows: GradientRows | None = None  # where combine's gradients are gathered
     epoch: int = 1
     step: int = 0
 
@@ -33,7 +38,8 @@ class TrainState:
             "optimizer": self.optimizer.state_dict(),
             "learning_rate": self.learning_rate.state_dict(),
             "objectives": {name: objective.stream.state_dict() for name, objective in self.objectives.items()},
-            # dropout draws from torch's global generators
+            "combine": self.combine.state_dict() if isinstance(self.combine, GradVac) else {},
+            # dropout and PCGrad's meetings draw from torch's global generators
             "generators": {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()}
                                                              if torch.cuda.is_initialized() else {}),
         }
@@ -46,6 +52,8 @@ class TrainState:
         self.learning_rate.load_state_dict(saved["learning_rate"])
         for name, objective in self.objectives.items():
             objective.stream.load_state_dict(saved["objectives"][name])
+        if isinstance(self.combine, GradVac):
+            self.combine.load_state_dict(saved["combine"])
         torch.set_rng_state(saved["generators"]["cpu"])
         if "cuda" in saved["generators"]:
             torch.cuda.set_rng_state(saved["generators"]["cuda"])

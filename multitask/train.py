@@ -36,13 +36,17 @@ def run_stage(state: TrainState, schedule: Schedule, epochs: int, clip: float) -
         for names in order[state.step:]:
             state.model.train()
             losses, ids = {}, ()
-            for name in names:
+            for number, name in enumerate(names):
                 objective = state.objectives[name]
                 batch = objective.next_batch().to(device)
                 loss = objective.loss(objective.output(state.model, batch), batch)
-                loss.backward()  # gradients of several objectives add up: the gradient of the summed loss
+                loss.backward()  # gradients of several objectives add up, unless they are combined in another way
+                if state.combine:
+                    state.rows.take(number)  # the shared parameters' only: a head belongs to its own task
                 check_finite(loss, f"the loss of {name}", epoch, state.step + 1, batch.ids)
                 losses[name], ids = loss.detach(), ids + batch.ids
+            if state.combine:
+                state.rows.put(state.combine(state.rows.grads_NP))
             norm = nn.utils.clip_grad_norm_(state.model.parameters(), clip)
             check_finite(norm, f"the gradient of {'+'.join(names)}", epoch, state.step + 1, ids)
             state.optimizer.step()

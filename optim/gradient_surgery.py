@@ -1,4 +1,4 @@
-"""Several tasks' gradients into one: their sum, PCGrad, Gradient Vaccine. A matrix goes in, a vector comes out.
+"""Several tasks' gradients into one: PCGrad and Gradient Vaccine. A matrix goes in, a vector comes out.
 
 Yu et al. 2020 (PCGrad, algorithm 1), Wang et al. 2021 (Gradient Vaccine, equations 3 and 4). Every corrected gradient is
 a combination of the original ones, g'_i = sum_j c_ij g_j, so the algorithms run on the N x N products g_i . g_j and touch
@@ -13,11 +13,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-
-
-def gradient_sum(grads_NP: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """grad_P: the gradient of the summed losses."""
-    return grads_NP.sum(dim=0)
 
 
 # Exercise 7.4: PCGrad
@@ -123,4 +118,32 @@ def combine(combinations_NN: Tensor, grads_NP: Tensor) -> Tensor:
     return combinations_NN.sum(dim=0).to(grads_NP) @ grads_NP
 
 
-COMBINERS = {"sum": lambda: gradient_sum, "pcgrad": lambda: pcgrad, "gradvac": GradVac}
+class GradientRows:
+    """The tasks' gradients over shared parameters, one row of grads_NP each; a parameter no task uses keeps no gradient."""
+
+    def __init__(self, parameters: Sequence[Tensor], tasks: int) -> None:
+        self.parameters = list(parameters)
+        first, size = self.parameters[0], sum(parameter.numel() for parameter in self.parameters)
+        self.grads_NP = torch.zeros(tasks, size, dtype=first.dtype, device=first.device)
+        self.used = [False] * len(self.parameters)
+
+    def views(self, grad_P: Tensor) -> list[Tensor]:
+        """grad_P cut into pieces of the parameters' shapes."""
+        pieces = grad_P.split([parameter.numel() for parameter in self.parameters])
+        return [piece.view_as(parameter) for piece, parameter in zip(pieces, self.parameters, strict=True)]
+
+    def take(self, task: int) -> None:
+        """Moves the parameters' gradients into the task's row; a parameter that this task does not use counts as zero."""
+        for index, view in enumerate(self.views(self.grads_NP[task])):
+            gradient = self.parameters[index].grad
+            if gradient is None:
+                view.zero_()
+                continue
+            view.copy_(gradient)
+            self.used[index], self.parameters[index].grad = True, None
+
+    def put(self, grad_P: Tensor) -> None:
+        """Gives the combined gradient back to the parameters that some task used."""
+        for index, view in enumerate(self.views(grad_P)):
+            self.parameters[index].grad = view if self.used[index] else None
+        self.used = [False] * len(self.parameters)

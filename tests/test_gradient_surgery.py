@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from optim.gradient_surgery import GradVac, draw_meetings, gradient_sum, pcgrad
+from optim.gradient_surgery import GradientRows, GradVac, draw_meetings, pcgrad
 
 
 def matrix(*rows: tuple[float, ...]) -> torch.Tensor:
@@ -149,10 +149,19 @@ def test_the_vaccines_state_goes_on_where_it_was():
     assert torch.equal(one(grads, seeded(9)), other(grads, seeded(9)))
 
 
-def test_the_sum_is_the_sum():
-    assert gradient_sum(matrix((1, 2), (3, -5))).tolist() == [4, -3]
-
-
 def test_impossible_options_are_refused():
     with pytest.raises(ValueError, match="beta 2 is not a number from 0 to 1"):
         GradVac(beta=2)
+
+
+def test_rows_hold_each_tasks_gradient_and_give_the_combined_one_back():
+    shared, other, unused = (torch.ones(2, requires_grad=True) for _ in range(3))
+    rows = GradientRows([shared, other, unused], 2)
+    (2 * shared).sum().backward()
+    rows.take(0)
+    (3 * shared + other).sum().backward()
+    rows.take(1)
+    assert rows.grads_NP.tolist() == [[2, 2, 0, 0, 0, 0], [3, 3, 1, 1, 0, 0]]
+    rows.put(rows.grads_NP.sum(dim=0))
+    assert shared.grad.tolist() == [5, 5] and other.grad.tolist() == [1, 1]
+    assert unused.grad is None, "a gradient of zeros would let weight decay and old momentum move an unused parameter"

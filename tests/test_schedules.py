@@ -51,6 +51,10 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert any(schedule("budgeted", seed=1)(epoch) != schedule("budgeted", seed=2)(epoch) for epoch in range(1, 9))
 
 
+def test_joint_min_takes_every_task_in_every_step_as_often_as_the_smallest_has_batches():
+    assert schedule("joint_min")(1) == [("sst", "para", "sts")]
+
+
 @pytest.mark.parametrize("steps", [3, 25])
 def test_steps_per_epoch_cuts_an_epoch_short_or_goes_on(steps):
     order = schedule("round_robin", steps_per_epoch=steps)(1)

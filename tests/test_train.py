@@ -49,11 +49,12 @@ def test_an_epoch_of_the_budgeted_schedule_reads_every_example_once():
 
 
 @pytest.mark.parametrize("kind, stops", [("budgeted", range(1, 25)), ("round_robin", (5, 12, 13)),
-                                         ("sequential_epoch", (5, 12, 13)), ("sequential_tasks", (5, 12, 13))])
+                                         ("sequential_epoch", (5, 12, 13)), ("sequential_tasks", (5, 12, 13)),
+                                         ("pcgrad", (1, 4, 7)), ("gradvac", (1, 4, 7))])
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_weights(kind, stops):
-    some_recipe = recipe(schedule=kind)
+    some_recipe = recipe(schedule="joint_min", combine=kind) if kind in ("pcgrad", "gradvac") else recipe(schedule=kind)
     whole, losses = train(some_recipe)
-    assert len(losses) == 24
+    assert len(losses) == (8 if kind in ("pcgrad", "gradvac") else 24)
     for stop in stops:
         state, _ = train(some_recipe, steps=stop)
         saved = copy.deepcopy(state.state_dict())
@@ -156,3 +157,42 @@ def test_only_schedules_that_warm_up_start_at_zero(name, expected):
         rates.append(state.learning_rate.current[0] / 1e-3)
         state.learning_rate.step()
     assert rates == pytest.approx(expected)
+
+
+def gradients_of_one_step(**stage) -> dict[str, torch.Tensor]:
+    """Every parameter's gradient in the first step of a joint stage, clipping and dropout off."""
+    state, schedule = start(recipe(schedule="joint_min", **stage))
+    for module in state.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    seen = {}
+    state.optimizer.step = lambda: seen.update({name: parameter.grad.clone() for name, parameter
+                                                in state.model.named_parameters() if parameter.grad is not None})
+    next(run_stage(state, schedule, 1, clip=1e9))
+    return seen
+
+
+@pytest.mark.parametrize("combine", ["pcgrad", "gradvac"])
+def test_surgery_changes_the_shared_gradient_and_leaves_the_heads_alone(combine):
+    plain, changed = gradients_of_one_step(), gradients_of_one_step(combine=combine)
+    assert plain.keys() == changed.keys(), "a parameter without a gradient must not get one of zeros"
+    heads = [name for name in plain if name.startswith("heads.")]
+    assert heads and all(torch.equal(plain[name], changed[name]) for name in heads), "a head belongs to its task alone"
+    difference = torch.cat([(plain[name] - changed[name]).flatten() for name in plain if name not in heads]).norm()
+    total = torch.cat([plain[name].flatten() for name in plain if name not in heads]).norm()
+    assert difference > 1e-3 * total, f"{combine} does nothing: did the step see one task only?"
+
+
+def test_a_vaccine_whose_targets_stay_at_zero_is_pcgrad_in_training_too():
+    torch.manual_seed(0)
+    one, other = gradients_of_one_step(combine="pcgrad"), gradients_of_one_step(combine="gradvac", gradvac_beta=0.0)
+    for name in one:
+        assert torch.allclose(one[name], other[name], atol=1e-5), name
+
+
+@pytest.mark.parametrize("groups, count", [("all_layer", 21), ("all_matrix", 39)])
+def test_the_vaccine_can_have_a_target_per_layer_or_per_matrix(groups, count):
+    state, schedule = start(recipe(schedule="joint_min", combine="gradvac", gradvac_groups=groups))
+    next(run_stage(state, schedule, 1, clip=1.0))
+    assert state.combine.targets_NNG.shape == (3, 3, len(state.combine.groups))
+    assert len(state.combine.groups) == count, "embeddings 4 modules, each of 2 layers 8, the pooler 1; a tensor each"
