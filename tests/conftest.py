@@ -5,6 +5,9 @@ import socket
 import tempfile
 from pathlib import Path
 
+# where the user's own models lie, before HOME changes
+REAL_CACHE = os.environ.get("HF_HUB_CACHE") or os.path.join(
+    os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface"), "hub")
 os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["HOME"] = tempfile.mkdtemp(prefix="minbert-home-")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -72,3 +75,17 @@ def course_data() -> Path:
     if not (folder / "ids-sst-train.csv").exists():
         pytest.skip(f"the course's data is not in {folder}: set MINBERT_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bert_base() -> Path:
+    """The folder of bert-base-uncased in the user's own cache of the hub; never downloaded."""
+    from minbert.files import MinbertError
+    from minbert.hub import find_model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_CACHE", REAL_CACHE)
+        try:
+            return find_model("bert-base-uncased").folder
+        except MinbertError as error:
+            pytest.skip(f"bert-base-uncased is not in the hub's cache on this machine: {error}")
