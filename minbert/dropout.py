@@ -1,4 +1,4 @@
-"""Dropout whose random numbers cost a seventh of torch's on a CPU, where drawing them is a sixth of a training step.
+"""Dropout whose random numbers cost a third of torch's on a CPU, where drawing them is a sixth of a training step.
 
 Srivastava et al. 2014. torch draws one number per element, one after the other; here every 64-bit number serves four
 elements. On other devices torch's own dropout is used.

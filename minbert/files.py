@@ -29,6 +29,8 @@ class MinbertError(Exception):
     def __init__(self, message: str, hint: str = "", exit_code: int = 2):
         super().__init__(message, hint, exit_code)
         self.message, self.hint, self.exit_code = message, hint, exit_code
+        if hint:
+            self.add_note(f"hint: {hint}")  # Python prints it below the message
 
     def __str__(self) -> str:
         return self.message

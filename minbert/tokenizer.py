@@ -87,6 +87,7 @@ def rewrite_character(character: str, lowercase: bool) -> str:
     return "".join(f" {part} " if ideograph or is_punctuation(part) else part for part in text)
 
 
+# Exercise 1.1: word pieces
 def split_word(word: str, vocabulary: Mapping[str, int]) -> list[str]:
     """The pieces of one word, greedy, longest match first: "unaffable" -> "una", "##ffa", "##ble".
 
@@ -109,6 +110,7 @@ def split_word(word: str, vocabulary: Mapping[str, int]) -> list[str]:
     return pieces
 
 
+# Exercise 1.2: truncate a pair
 def truncate_pair(length_a: int, length_b: int, budget: int, strategy: str) -> tuple[int, int]:
     """How many tokens of A and of B are kept, `budget` in all; to be asked only where there are more.
 

@@ -28,21 +28,23 @@ def add_common_flags(parser: Parser) -> None:
     course = parser.add_argument_group("as in the course")
     mode = course.add_mutually_exclusive_group()
     mode.add_argument("--option", choices=list(MODES),
-                      help="pretrain: the encoder is frozen, only the heads learn (default); finetune: all weights learn")
+                      help="pretrain: the encoder is frozen, only the heads learn (default, unless a --recipe "
+                           "is named); finetune: all weights learn")
     mode.add_argument("--fine_tune_mode", choices=list(MODES.values()), help="the same by its newer name")
-    course.add_argument("--epochs", type=number(int, 1, 100_000), help="passes over the training data")
-    course.add_argument("--lr", type=number(float, 0, 1, "low"), help="learning rate")
-    course.add_argument("--batch_size", type=number(int, 1, 100_000), help="examples a step")
+    course.add_argument("--epochs", type=number(int, 1, 100_000), help="passes over the training data (default: the recipe's)")
+    course.add_argument("--lr", type=number(float, 0, 1, "low"), help="learning rate (default: the recipe's)")
+    course.add_argument("--batch_size", type=number(int, 1, 100_000), help="examples a step (default: the recipe's)")
     course.add_argument("--hidden_dropout_prob", type=number(float, 0, 1, "high"),
-                        help="the heads' dropout; the encoder keeps its own")
-    course.add_argument("--seed", type=number(int, 0, 2**31 - 1), help="seed of everything random")
+                        help="the heads' dropout (default: the recipe's); the encoder keeps its own")
+    course.add_argument("--seed", type=number(int, 0, 2**31 - 1), help="seed of everything random (default: the recipe's)")
     course.add_argument("--use_gpu", action="store_true", help="the same as --device cuda")
     beyond = parser.add_argument_group("beyond the course")
     beyond.add_argument("--model", metavar="NAME", help="a folder, a hub name or minilm (default: bert-base-uncased)")
     beyond.add_argument("--data_dir", type=Path, metavar="DIR", help="folder of the course's files (default: data)")
     beyond.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/RECIPE/N)")
     beyond.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-                        help="change any key of the recipe, e.g. --set stages.0.batch_size=8; may be repeated")
+                        help="change any key of the recipe, e.g. --set stages.0.batch_size=8; may be repeated; "
+                             "--dry_run prints all keys")
     beyond.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     beyond.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
@@ -83,8 +85,10 @@ def find_files(tasks: Sequence[str], data_dir: Path | None, named: dict[tuple[st
             files[task, split] = SAMPLE_DATA / TASKS[task].file_name(split)
     missing = [key for key in files if not files[key].exists() and (key in named or key in needed)]
     if missing:
-        raise MinbertError(f"no such file: {files[missing[0]]} ({missing[0][0]}, {missing[0][1]})",
-                           "python -m multitask.data download --data_dir DIR fetches the course's files")
+        task, split = missing[0]
+        what = f"no such folder: {folder}" if data_dir and not data_dir.is_dir() else f"no such file: {files[task, split]}"
+        raise MinbertError(f"{what} (for {task}, {split}; paths start at {Path.cwd()})",
+                           "check the path; `python -m multitask.data download` fetches the course's files")
     return {key: path for key, path in files.items() if path.exists()}, sample
 
 
@@ -153,9 +157,9 @@ def header(recipe: Recipe, files: dict[tuple[str, str], Path], model: Model,
                               f"batch {stage.batch_size}, {stage.schedule})" for stage in recipe.stages),
              f"model   {model.name}" + (f": {model.note}" if model.note else "")]
     if any(path.parent == SAMPLE_DATA for path in files.values()):
-        lines.append("data    SAMPLE sentences written for this project, not the course's data: scores on them say "
-                     "that training works, and nothing about real text. Get the real files with "
-                     "`python -m multitask.data download`.")
+        lines.append("data    SAMPLE sentences written for this project (the course's files are not in "
+                     f"{Path.cwd() / 'data'}): scores on them show that training works, and nothing about real text. "
+                     "`python -m multitask.data download` gets the real files.")
     for name, task in data.items():
         sizes = f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test) if task.test else 'no'} test"
         sources = dict.fromkeys("bundled sample" if path.parent == SAMPLE_DATA else str(path.parent)
@@ -193,5 +197,7 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
         if split in results:
             print(f"\n{split} scores of the best checkpoint (epoch {results['best_epoch']}, chosen on dev by "
                   f"{results['select_by']}):\n{result_table(results, split)}")
-    print(f"\npredictions {', '.join(map(str, outputs.values()))}\n"
+    for name in results["no_better_than_guessing"]:
+        print(f"note    {name}: no better than always answering the commonest label; more epochs, or another --lr?")
+    print(f"\npredictions {', '.join(map(str, outputs.values()))} (copies in {setting.folder / 'predictions'})\n"
           f"run folder  {setting.folder}   ({results['seconds']:.0f} s)", flush=True)

@@ -1,4 +1,4 @@
-"""Rows of a table -> examples, tokenised once -> batches of similar length (METHODS 5.1, 3.4).
+"""Rows of a table -> examples, tokenised once -> batches of similar length.
 
 Unlike the course's loaders: a pair is one sequence with token types, padding is a few percent of a batch, not
 half of it, and a pass over the data can be entered at any batch.

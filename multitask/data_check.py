@@ -65,8 +65,8 @@ def describe_size(table: Table, tokenizer: BertTokenizer) -> str:
     over_128, over_512 = (sum(length > limit for length in lengths) for limit in (128, 512))
     labelled = sum(row.label is not None for row in table.rows)
     rows_read = len(table.rows) + len(table.skipped)
-    handout = table.task.handout_rows[table.split]
-    says = " or ".join(f"{rows:,}" for rows in handout) + ": differs" * (rows_read not in handout)
+    handout = table.task.handout_rows.get(table.split, ())
+    says = " or ".join(f"{rows:,}" for rows in handout) + ": differs" * bool(handout and rows_read not in handout)
     median, nearly_all, most = (lengths[place] for place in (len(lengths) // 2, len(lengths) * 99 // 100, -1))
     return COLUMNS.format(table.path.name, f"{rows_read:,}", f"{labelled:,}", says, median, nearly_all, most,
                           f"{over_128:,}", f"{over_512:,}")

@@ -1,4 +1,4 @@
-"""Which BERT serves which task: the seam between the tasks and minbert (DESIGN: an encoder embeds, encodes, pools)."""
+"""Which BERT serves which task: the seam between the tasks and minbert. An encoder embeds, encodes, pools."""
 
 # B batch, T tokens, Q tokens asked for (all T, or the first alone), D hidden
 

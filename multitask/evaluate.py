@@ -1,4 +1,4 @@
-"""Predictions, scores with 95% intervals, and prediction files in the course's format (METHODS 9)."""
+"""Predictions, scores with 95% intervals, and prediction files in the course's format."""
 
 # N examples, C classes
 

@@ -13,7 +13,7 @@ import torch
 
 from minbert.files import MinbertError
 
-# Flags of the plan whose part is not built yet: refused in one line rather than ignored
+# Flags whose part is not built yet: refused in one line rather than ignored
 NOT_BUILT = ("resume", "seeds", "time_limit", "precision")
 
 
@@ -50,7 +50,8 @@ def unify(argument: str) -> str:
 
 def number(kind: type, low: float, high: float, open_ends: str = "") -> Callable[[str], float]:
     """An argparse type: a number from low to high; `open_ends` names the ends ("low", "high") that do not belong."""
-    words = f"{'above' if 'low' in open_ends else 'from'} {low:g} {'and below' if 'high' in open_ends else 'to'} {high:g}"
+    words = f"{'above' if 'low' in open_ends else 'of at least'} {low:g} "
+    words += f"and {'below' if 'high' in open_ends else 'at most'} {high:g}"
 
     def parse(text: str) -> float:
         try:

@@ -1,4 +1,4 @@
-"""From token vectors to a task's output: pooling, features of a pair, and the heads (METHODS 3.2 and 3.5)."""
+"""From token vectors to a task's output: pooling, features of a pair, and the heads."""
 
 # B batch, T tokens, D hidden, F features, C classes
 

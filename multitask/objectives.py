@@ -1,4 +1,4 @@
-"""What a task asks of the model: an output, a loss, and how an output becomes a prediction (METHODS 3.5)."""
+"""What a task asks of the model: an output, a loss, and how an output becomes a prediction."""
 
 # B batch, C classes
 

@@ -1,6 +1,6 @@
 """Reads recipes: strict TOML files that say how a model is built and trained, turned into frozen dataclasses.
 
-Source: DESIGN section 5. One dataclass field is one key: its type, default and limits in a line; `build` reads
+One dataclass field is one key: its type, default and limits in a line; `build` reads
 them all. A file inherits the settings of the one it `extends`, but not what speaks of one table's row.
 """
 

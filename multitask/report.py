@@ -28,15 +28,15 @@ def result_rows(results: dict, split: str) -> list[tuple[str, ...]]:
             majority = results[split]["majority"][name] if measure == "accuracy" else None
             rows.append((name if position == 0 else "", measure, *number(score),
                          str(results[split]["examples"][name]) if position == 0 else "",
-                         "" if majority is None else f"{majority:.3f}"))
+                         "" if majority is None else f"the commonest label gets {majority:.3f}"))
     if set(COURSE_TASKS) <= set(results[split]["tasks"]):
         for measure, note in (("overall_normalised", "CS224N 2024: r counts as (r + 1) / 2"),
                               ("overall_raw", "CS224N 2023"), ("minimum", "the weakest task")):
-            rows.append(("all", measure, *number(results[split][measure]), "", note))
+            rows.append(("overall", measure, *number(results[split][measure]), "", note))
     return rows
 
 
-HEADINGS = ("task", "measure", "value", "95% interval", "examples", "majority class")
+HEADINGS = ("task", "measure", "value", "95% interval", "examples", "note")
 
 
 def result_table(results: dict, split: str) -> str:

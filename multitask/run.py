@@ -1,4 +1,4 @@
-"""One run: recipe -> model -> stages -> best checkpoint -> run folder (DESIGN 6a lists what is in the folder)."""
+"""One run: recipe -> model -> stages -> best checkpoint -> run folder."""
 
 import json
 import math
@@ -34,7 +34,7 @@ from optim.adamw import AdamW, parameter_groups
 from optim.gradient_surgery import GradientRows, GradVac, pcgrad
 from optim.learning_rate import SCHEDULES, LearningRate
 
-TRAIN_SAMPLE = 500  # training examples of each task that are scored at an epoch's end, to show over-fitting
+TRAIN_SAMPLE = 200  # training examples of each task that are scored at an epoch's end, to show over-fitting
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,8 @@ def train_scores(model: MultitaskBert, tokenizer: BertTokenizer, data: dict[str,
 def finish(recipe: Recipe, setting: Setting, tokenizer: BertTokenizer, best: Best, seconds: float) -> dict:
     """Writes the best checkpoint's predictions for dev and test; returns the run's results."""
     results = {"recipe": recipe.name, "source": recipe.source, "seed": recipe.seed, "best_stage": best.stage + 1,
-               "best_epoch": best.epoch, "select_by": recipe.select_by, "facts": setting.facts}
+               "best_epoch": best.epoch, "select_by": recipe.select_by, "facts": setting.facts,
+               "no_better_than_guessing": []}
     model = load_checkpoint(setting.folder / "best").model.to(setting.device)
     outputs = {"dev": best.outputs, "test": {name: predict(model, tokenizer, name, task.test)
                                              for name, task in setting.data.items() if task.test}}
@@ -263,6 +264,10 @@ def finish(recipe: Recipe, setting: Setting, tokenizer: BertTokenizer, best: Bes
             results[split] = {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()}),
                               "examples": {name: len(examples[name]) for name in scores},
                               "majority": {name: majority(name, examples[name]) for name in scores}}
+    for name, scores in results["dev"]["tasks"].items():
+        guess = results["dev"]["majority"][name] or 0.0  # a correlation of a constant guess is at best 0
+        if not main_score(scores).low > guess:
+            results["no_better_than_guessing"].append(name)
     return results | {"seconds": seconds, "hardware": hardware(setting.device)}
 
 
@@ -311,7 +316,8 @@ def append_line(path: Path, line: str) -> None:
 
 def describe_epoch(record: dict) -> str:
     """One line on an epoch for the screen."""
-    scores = "  ".join(f"{name} {main_score(scores).value:.3f}" for name, scores in record["dev"].items())
+    scores = "  ".join(f"{name} {main_score(scores).value:.3f} (train {main_score(record['train'][name]).value:.3f})"
+                       for name, scores in record["dev"].items())
     losses = "  ".join(f"{name} {loss:.3f}" for name, loss in record["train_loss"].items())
     undefined = [name for name, scores in record["dev"].items() if math.isnan(main_score(scores).value)]
     note = f"  (undefined for {', '.join(undefined)}: predictions or labels are all the same)" if undefined else ""

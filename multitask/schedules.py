@@ -1,4 +1,4 @@
-"""Which task is next: every step of an epoch as a list of task names (METHODS 5.2).
+"""Which task is next: every step of an epoch as a list of task names.
 
 A schedule is a function of (seed, epoch) alone, so training can be entered again at any step of any epoch.
 """

@@ -7,7 +7,7 @@ files). Unlike the course's reader: no row is dropped in silence, and every erro
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from minbert.files import MinbertError
@@ -30,7 +30,8 @@ class Task:
     low: int
     high: int
     prediction: str  # column title in prediction files
-    handout_rows: dict[str, tuple[int, ...]]  # split -> what the course's handouts say
+    # split -> what the course's handouts say; nothing for a task that is not the course's
+    handout_rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def is_pair(self) -> bool:

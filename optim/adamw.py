@@ -17,6 +17,7 @@ FORMS = ("torch", "cs224n")
 OPTIONS = ("lr", "betas", "eps", "weight_decay", "correct_bias", "amsgrad", "form")
 
 
+# Exercise 5.1: AdamW
 def update(
     parameter: Tensor, gradient: Tensor, moments: dict[str, Tensor], step: int, *, lr: float,
     betas: tuple[float, float], eps: float, weight_decay: float, correct_bias: bool, amsgrad: bool, form: str,

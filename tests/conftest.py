@@ -18,8 +18,8 @@ import torch  # noqa: E402
 torch.set_num_threads(1)  # tiny tensors: a second thread only waits
 
 NOT_BY_DEFAULT = {
-    "oracle": "needs transformers, tokenizers and the packaged MiniLM: run `pytest -m oracle`",
-    "slow": "takes a while: run `pytest -m slow`",
+    "oracle": "compares with live reference libraries and real weights, not run by default: `pytest -m oracle`",
+    "slow": "takes a while, not run by default: `pytest -m slow`",
 }
 
 

@@ -55,7 +55,7 @@ def assert_equal(ours, expected, tolerance, why):
 
 
 def by_hand(weight, gradient_list, lr, weight_decay, betas, eps, correct_bias, amsgrad, form):
-    """One number through the formulas of METHODS 4.1, in plain Python."""
+    """One number through the papers' formulas, in plain Python."""
     m = v = largest = 0
     for t, g in enumerate(gradient_list, start=1):
         m = betas[0] * m + (1 - betas[0]) * g

@@ -26,14 +26,16 @@ def test_heads_are_cut_from_the_hidden_vector_and_joined_again():
 
 
 def test_scores_are_divided_by_the_square_root_of_the_head_size():
-    query = torch.zeros(1, 1, 1, 4, dtype=torch.double)
+    query = torch.zeros(1, 2, 1, 4, dtype=torch.double)  # two heads of size 4: the hidden size is 8
     query[..., 0] = 2.0
-    key = torch.zeros(1, 1, 2, 4, dtype=torch.double)
-    key[0, 0, 0, 0] = 3.0
+    key = torch.zeros(1, 2, 2, 4, dtype=torch.double)
+    key[0, :, 0, 0] = 3.0
     # score 2 * 3 / sqrt(4) = 3 against 0
     share = attention_probabilities(query, key, None)[0, 0, 0, 0].item()
+    assert share < 1, "two keys must share the attention: softmax runs over the keys, the last axis"
     ratio = math.log(share / (1 - share)) / 3
-    assert math.isclose(ratio, 1), f"scores are {ratio:.3g} times too large: was the division by sqrt(head size) forgotten?"
+    assert math.isclose(ratio, 1), (f"scores are {ratio:.3g} times too large: was the division by sqrt(head size) forgotten, "
+                                    "or done with the hidden size?")
 
 
 def test_every_row_of_probabilities_sums_to_one():
@@ -78,7 +80,18 @@ def test_each_head_mixes_only_its_own_part_of_the_values():
     with torch.no_grad():
         layer.value.weight[4:] += 1.0  # head 1's values
     after = layer(hidden)
-    assert torch.equal(before[..., :4], after[..., :4]) and not torch.allclose(before[..., 4:], after[..., 4:])
+    assert torch.equal(before[..., :4], after[..., :4]), "head 1's values reached head 0's part of the output"
+    assert not torch.allclose(before[..., 4:], after[..., 4:]), "the values are not used: were the keys mixed instead?"
+
+
+def test_the_output_mixes_the_values():
+    layer, hidden = attention().eval(), torch.randn(1, 3, 8, dtype=torch.double)
+    with torch.no_grad():
+        layer.query.weight.zero_()
+        layer.query.bias.zero_()
+    # all scores are 0, so every token gets the mean of all values
+    difference = (layer(hidden) - layer.value(hidden).mean(dim=1, keepdim=True)).abs().max()
+    assert difference < 1e-12, "with equal scores the output must be the mean of the VALUES (not of keys or inputs)"
 
 
 def test_attention_maps_equal_the_references():
@@ -97,4 +110,5 @@ def test_the_fused_path_equals_the_hand_written_one(dtype, tolerance):
     mask = (torch.arange(5) < torch.tensor([[5], [3], [1]]))[:, None, None, :]
     by_hand = layer(hidden, mask)
     layer.fused = True
-    assert (layer(hidden, mask) - by_hand).abs().max() < tolerance
+    difference = (layer(hidden, mask) - by_hand).abs().max()
+    assert difference < tolerance, f"the hand-written attention differs from torch's own by {difference:.2g}"

@@ -5,6 +5,7 @@ import pickle
 import shutil
 import stat
 from collections import namedtuple
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,16 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture
+@contextmanager
 def small_files_only():
-    """As on a full disk: no file may grow beyond 1,000 bytes."""
+    """As on a full disk: inside, no file may grow beyond 1,000 bytes. Not a fixture: pytest's own log is a file, too."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_an_error_prints_as_its_message_and_survives_pickling():
@@ -100,10 +103,10 @@ def test_a_path_below_a_file_is_one_clear_error(tmp_path):
         write_text(tmp_path / "file" / "deeper.txt", "text")
 
 
-def test_a_full_disk_is_one_clear_error_and_the_old_file_stays(tmp_path, small_files_only):
+def test_a_full_disk_is_one_clear_error_and_the_old_file_stays(tmp_path):
     path = tmp_path / "log"
     write_text(path, "old")
-    with pytest.raises(MinbertError, match="cannot write .*log: File too large") as caught:
+    with small_files_only(), pytest.raises(MinbertError, match="cannot write .*log: File too large") as caught:
         write_text(path, "x" * 2000)
     assert "another folder" in caught.value.hint
     assert path.read_text() == "old"

@@ -195,14 +195,14 @@ def test_the_command_line_trains_evaluates_and_predicts(model_folder, tmp_path):
     (["--epoch", "1"], ["unknown flag --epoch", "--epochs"]),
     (["--lr", "1e-5x"], ["--lr", "'1e-5x' is not a number"]),
     (["--lr", "-1"], ["--lr", "is not a number above 0"]),
-    (["--epochs", "0"], ["--epochs", "'0' is not a whole number from 1"]),
-    (["--hidden_dropout_prob", "1.5"], ["--hidden_dropout_prob", "from 0 and below 1"]),
+    (["--epochs", "0"], ["--epochs", "'0' is not a whole number of at least 1"]),
+    (["--hidden_dropout_prob", "1.5"], ["--hidden_dropout_prob", "of at least 0 and below 1"]),
     (["--batch_size", "2.5"], ["--batch_size", "whole number"]),
     (["--resume", "auto"], ["--resume is not built yet"]),
     (["--recipe", "basline"], ["basline", "baseline"]),
     (["--set", "stages.0.epoch=3"], ["stages", "epochs"]),
     (["--sst_train", "nowhere.csv"], ["no such file: nowhere.csv"]),
-    (["--data_dir", "nowhere"], ["no such file: nowhere/ids-sst-train.csv", "multitask.data download"]),
+    (["--data_dir", "nowhere"], ["no such folder: nowhere", "multitask.data download"]),
     (["--model", "nowhere-model"], ["nowhere-model"]),
     (["--device", "tpu"], ["--device 'tpu'"]),
     (["--option", "finetune", "--fine-tune-mode", "full-model"], ["not allowed with"]),
@@ -338,7 +338,7 @@ objectives = ["sst", "para", "sts", "polite"]
     program = """
 import sys
 from multitask.tables import TASKS, Task
-TASKS["polite"] = Task("polite", "polite", ("sentence",), "is_polite", "binary", 0, 1, "Predicted_Polite", {})
+TASKS["polite"] = Task("polite", "polite", ("sentence",), "is_polite", "binary", 0, 1, "Predicted_Polite")
 import multitask_classifier
 from multitask.flags import run_command
 sys.exit(run_command(multitask_classifier.main, sys.argv[1:]))

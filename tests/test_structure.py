@@ -119,4 +119,4 @@ def test_names_carry_the_dimensions_that_the_tensors_have():
 
 
 def test_every_task_can_be_read_and_trained():
-    assert {"raw", "cs224n"} == set(PREPROCESS) and {"sst", "para", "sts", "cfimdb"} == set(TASKS)
+    assert set(PREPROCESS) == {"raw", "cs224n"} and {"sst", "para", "sts", "cfimdb"} <= set(TASKS)
