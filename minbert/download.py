@@ -38,7 +38,7 @@ def find_trouble() -> str:
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PATIENCE)
-    return "" if answers else f"the hub does not answer within {PATIENCE:.0f} seconds"
+    return "" if answers else f"the Hugging Face hub does not answer within {PATIENCE:.0f} seconds"
 
 
 def _endpoint() -> str:

@@ -70,6 +70,8 @@ def _given_folder(name: str) -> Path | None:
     try:
         if (path / "config.json").is_file():
             return path
+        if (path / "best" / "config.json").is_file():
+            raise MinbertError(f"{name!r} is the folder of a run", f"its model is {path / 'best'}")
         if path.exists() and name not in SHORT_NAMES:
             raise MinbertError(f"{name!r} is not a model's folder: no config.json in it", MODEL_FOLDER)
     except OSError as error:

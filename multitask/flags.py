@@ -37,7 +37,12 @@ class Parser(argparse.ArgumentParser):
         return super().parse_args(arguments)
 
     def error(self, message: str) -> None:
-        raise MinbertError(message, f"python {self.prog} --help lists all flags")
+        values = {choice: action.option_strings[-1] for action in self._actions if action.option_strings
+                  for choice in action.choices or ()}
+        wrong = re.search(r"invalid choice: '(.*?)'|unrecognized arguments: (\S+)", message)
+        close = difflib.get_close_matches(next(filter(None, wrong.groups())), values, 1) if wrong else []
+        hint = f"did you mean {values[close[0]]} {close[0]}?" if close else f"python {self.prog} --help lists all flags"
+        raise MinbertError(message, hint)
 
 
 def unify(argument: str) -> str:

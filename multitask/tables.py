@@ -93,7 +93,8 @@ def read_table(path: Path | str, task: Task, split: str) -> Table:
             texts = tuple(fields[columns[name]] for name in task.texts)
             rows.append(Row(fields[columns["id"]].strip().lower(), texts, label, line))
     if not any(text.strip() for row in rows for text in row.texts):
-        found = f"{len(rows)} rows without text, {len(skipped)} rows without label"
+        found = (f"{len(rows)} rows without text, {len(skipped)} rows without label" if rows or skipped
+                 else "nothing but a header line")
         raise MinbertError(f"no examples in {path}: {found}", "is this the right file?")
     odd_lines = {
         "without label skipped": skipped,

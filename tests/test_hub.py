@@ -298,3 +298,11 @@ def test_a_cache_that_cannot_be_written_is_named(fake_hub, tmp_path):
     write_text(tmp_path / "cache", "a file where the cache should be")
     error = refusal("bert-base-uncased")
     assert str(tmp_path / "cache") in str(error) and "HF_HOME" in error.hint
+
+
+def test_the_folder_of_a_run_is_told_where_its_model_lies(tmp_path):
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "config.json").write_text("{}")
+    with pytest.raises(MinbertError, match="is the folder of a run") as caught:
+        find_model(str(tmp_path))
+    assert str(tmp_path / "best") in caught.value.hint

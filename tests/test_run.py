@@ -191,7 +191,7 @@ def test_the_command_line_trains_evaluates_and_predicts(model_folder, tmp_path):
 
 @pytest.mark.parametrize("arguments, words", [
     (["--optoin", "finetune"], ["unknown flag --optoin", "--option"]),
-    (["--option", "fintune"], ["--option", "fintune", "pretrain", "finetune"]),
+    (["--option", "fintune"], ["fintune", "pretrain", "did you mean --option finetune?"]),
     (["--epoch", "1"], ["unknown flag --epoch", "--epochs"]),
     (["--lr", "1e-5x"], ["--lr", "'1e-5x' is not a number"]),
     (["--lr", "-1"], ["--lr", "is not a number above 0"]),
@@ -206,7 +206,7 @@ def test_the_command_line_trains_evaluates_and_predicts(model_folder, tmp_path):
     (["--model", "nowhere-model"], ["nowhere-model"]),
     (["--device", "tpu"], ["--device 'tpu'"]),
     (["--option", "finetune", "--fine-tune-mode", "full-model"], ["not allowed with"]),
-    (["finetune"], ["unrecognized arguments: finetune"]),
+    (["finetune"], ["unrecognized arguments: finetune", "did you mean --option finetune?"]),
     (["--out", "."], [". is not an empty folder"]),
     (["--sst_dev_out", "."], [". is a directory"]),
 ])
