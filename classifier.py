@@ -15,6 +15,7 @@ from multitask.flags import Parser, run_command
 
 
 def main(arguments: list[str]) -> None:
+    """Trains SST, then CFIMDB, each in a run folder of its own."""
     parser = Parser(prog="classifier.py", description=__doc__)
     shared.add_common_flags(parser)
     parser.add_argument("--dry_run", action="store_true", help="print what would run, and stop")

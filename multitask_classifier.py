@@ -18,6 +18,7 @@ from multitask.tables import COURSE_TASKS, SPLITS, TASKS
 
 
 def make_parser() -> Parser:
+    """The course's flags, and those for recipes and files."""
     parser = Parser(prog="multitask_classifier.py", description=__doc__)
     shared.add_common_flags(parser)
     recipes = parser.add_argument_group("recipes")
@@ -41,6 +42,7 @@ def default_prediction_path(task: str, split: str) -> Path:
 
 
 def main(arguments: list[str]) -> None:
+    """Finds the files, the recipe and the model that the flags mean, and trains."""
     flags = make_parser().parse_args(arguments)
     if flags.list_recipes:
         print("\n".join(f"{recipe.name:32} {recipe.description}" for recipe in list_recipes()))

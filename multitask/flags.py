@@ -24,6 +24,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def parse_args(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """As argparse's, but every mistake is a MinbertError."""
         arguments = [unify(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
         known = [option for action in self._actions for option in action.option_strings]
         for argument in arguments:

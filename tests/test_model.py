@@ -54,6 +54,17 @@ def test_a_text_too_long_for_the_recipe_is_cut_as_in_training(task):
     assert (model.predict(task, *separately(task, some)) - model.output(task, tokens)).abs().max() < 1e-12
 
 
+def test_independently_encoded_sentences_reach_the_head_in_order():
+    model = make_model(recipe("independent")).double().eval()
+    ids1, mask1, ids2, mask2 = separately("para", examples("para", 4))
+    seen = []
+    model.heads["para"].register_forward_hook(lambda module, inputs, output: seen.extend(inputs))
+    model.predict_paraphrase(ids1, mask1, ids2, mask2)
+    for vector, ids, mask in ((seen[0], ids1, mask1), (seen[1], ids2, mask2)):
+        assert torch.allclose(vector, model.encoder.bert(ids, mask)["last_hidden_state"][:, 0], atol=1e-10), \
+            "u must be sentence 1's vector and v sentence 2's"
+
+
 def test_token_types_reach_the_encoder():
     model = make_model(recipe()).double().eval()
     before = model.predict_paraphrase(*separately("para", examples("para", 4)))

@@ -196,3 +196,12 @@ def test_the_vaccine_can_have_a_target_per_layer_or_per_matrix(groups, count):
     next(run_stage(state, schedule, 1, clip=1.0))
     assert state.combine.targets_NNG.shape == (3, 3, len(state.combine.groups))
     assert len(state.combine.groups) == count, "embeddings 4 modules, each of 2 layers 8, the pooler 1; a tensor each"
+
+
+def test_a_step_trains_with_dropout_whatever_the_caller_did_between_steps():
+    state, schedule = start(recipe())
+    for step in run_stage(state, schedule, 1, clip=1.0):
+        assert state.model.training, "dropout is off: evaluation between two steps left the model in eval mode"
+        state.model.eval()  # as an evaluation would
+        if step.step == 3:
+            break
