@@ -182,7 +182,7 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
             dev = {name: score_outputs(name, outputs[name], setting.data[name].dev) for name in outputs}
             summary = summarise({name: main_score(scores) for name, scores in dev.items()})
             value = (summary | {name: main_score(scores) for name, scores in dev.items()})[recipe.select_by].value
-            better = best is None or math.isnan(best.value) or value > best.value
+            better = is_better(value, best)
             if better:
                 best = Best(index, step.epoch, value, outputs)
                 save_checkpoint(setting.folder / "best", recipe, model, tokenizer, setting.facts)
@@ -223,6 +223,11 @@ def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str
     return "\n".join([*lines, f"model: {size:,} weights",
                       f"training: about {max(1, round(seconds / 60))} min on this machine (from {timed_steps} steps a "
                       "stage, evaluation not counted)"])
+
+
+def is_better(value: float, best: Best | None) -> bool:
+    """Whether an epoch's value makes it the best so far; anything is better than nan, which compares with nothing."""
+    return best is None or math.isnan(best.value) or value > best.value
 
 
 def score_outputs(name: str, outputs: np.ndarray, examples: list[Example]) -> dict[str, Score]:

@@ -17,7 +17,7 @@ from minbert.weights import save_model
 from multitask.checkpoint import load_checkpoint
 from multitask.evaluate import predict
 from multitask.recipe import load_recipe
-from multitask.run import Setting, TaskData, run
+from multitask.run import Best, Setting, TaskData, is_better, run
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("sst", "para", "sts")
@@ -76,9 +76,18 @@ def test_the_best_epoch_is_the_one_with_the_highest_score(finished):
     assert results["dev"]["overall_normalised"].value == pytest.approx(max(values), abs=1e-9)
 
 
+@pytest.mark.parametrize("value, best, expected", [
+    (0.1, None, True), (float("nan"), None, True), (0.1, float("nan"), True), (float("nan"), 0.1, False),
+    (0.2, 0.1, True), (0.1, 0.1, False), (0.05, 0.1, False),
+])
+def test_nan_is_never_better_and_never_stays_best(value, best, expected):
+    assert is_better(value, best and Best(0, 1, best, {})) is expected
+
+
 def test_the_saved_checkpoint_gives_the_predictions_that_were_written(finished):
     setting, _ = finished
     checkpoint = load_checkpoint(setting.folder / "best")
+    assert not checkpoint.model.training, "a loaded model is for use: dropout must be off"
     for task in TASKS:
         some = setting.data[task].dev
         found = predict(checkpoint.model, checkpoint.tokenizer, task, some)

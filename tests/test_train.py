@@ -205,3 +205,10 @@ def test_a_step_trains_with_dropout_whatever_the_caller_did_between_steps():
         state.model.eval()  # as an evaluation would
         if step.step == 3:
             break
+
+
+def test_another_seed_in_the_recipe_is_another_order_of_the_data():
+    from dataclasses import replace
+
+    first = [start(replace(recipe(), seed=seed))[0].objectives["sst"].next_batch().ids for seed in (1, 1, 2, 3)]
+    assert first[0] == first[1] and len(set(first)) > 1
