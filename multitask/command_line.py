@@ -185,7 +185,6 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
     if flags.dry_run:
         print(describe_plan(recipe, setting))
         return
-    print(f"run     {setting.folder}", flush=True)
     try:
         results = run(recipe, setting)
     except KeyboardInterrupt:

@@ -125,6 +125,7 @@ def run(recipe: Recipe, setting: Setting) -> dict:
     tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
     model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
     claim_outputs(setting, model)
+    print(f"run     {setting.folder}", flush=True)
     write_text(setting.folder / "command.txt", setting.command + "\n")
     write_text(setting.folder / "recipe.toml", to_toml(recipe))
     write_text(setting.folder / "environment.json", json.dumps(environment(setting), indent=2) + "\n")
