@@ -15,7 +15,7 @@ from minbert.tokenizer import BertTokenizer
 from multitask.data import count_truncated, find_encoding, tokenise
 from multitask.flags import Parser, number
 from multitask.recipe import Recipe, load_recipe
-from multitask.report import result_table
+from multitask.report import guesses, result_table
 from multitask.run import Setting, TaskData, describe_plan, run
 from multitask.tables import SPLITS, TASKS, Table, overlap, read_table
 
@@ -114,6 +114,8 @@ def read_data(files: dict[tuple[str, str], Path], tokenizer: BertTokenizer, reci
 
 def choose_device(name: str, use_gpu: bool) -> torch.device:
     """The device to run on; `auto` takes a GPU if there is one. Raises MinbertError for one that is not there."""
+    if use_gpu and name != "auto" and not name.startswith("cuda"):
+        raise MinbertError(f"--use_gpu and --device {name} contradict each other", "drop one of them")
     if use_gpu and name == "auto":
         name = "cuda"
     if name == "auto":
@@ -196,7 +198,7 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
         if split in results:
             print(f"\n{split} scores of the best checkpoint (epoch {results['best_epoch']}, chosen on dev by "
                   f"{results['select_by']}):\n{result_table(results, split)}")
-    for name in results["no_better_than_guessing"]:
-        print(f"note    {name}: no better than always answering the commonest label; more epochs, or another --lr?")
+    for name in guesses(results):
+        print(f"note    {name}: not clearly better than giving every example the same answer; more epochs, or another --lr?")
     print(f"\npredictions {', '.join(map(str, outputs.values()))} (copies in {setting.folder / 'predictions'})\n"
           f"run folder  {setting.folder}   ({results['seconds']:.0f} s)", flush=True)

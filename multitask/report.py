@@ -46,6 +46,12 @@ def result_table(results: dict, split: str) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
+def guesses(results: dict) -> list[str]:
+    """The tasks whose dev score is not clearly above that of a constant answer (a correlation's would be 0)."""
+    mains = {name: next(iter(scores.values())) for name, scores in results["dev"]["tasks"].items()}
+    return [name for name, score in mains.items() if not score.low > (results["dev"]["majority"][name] or 0.0)]
+
+
 def describe_facts(facts: dict) -> list[str]:
     """Where model and data came from, as list items; the files' hashes stand in environment.json."""
     return [f"- {key}: {escape(value)}" for key, value in facts.items() if isinstance(value, str) and value]

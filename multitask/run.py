@@ -61,7 +61,7 @@ class Setting:
 
 @dataclass
 class Best:
-    """The best epoch so far: where, its value of `select_by`, and its dev outputs and scores."""
+    """The best epoch so far: where, its value of `select_by`, and its outputs on dev."""
 
     stage: int
     epoch: int
@@ -203,7 +203,8 @@ def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: Multitask
 
 
 def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str:
-    """The resolved recipe, each stage's steps, the model's size, and the training time, measured on a few real steps."""
+    """The resolved recipe, each stage's steps, the model's size, and the training time, taken from
+    `timed_steps` real steps after a first one."""
     torch.manual_seed(recipe.seed)
     tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
     model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
@@ -222,8 +223,8 @@ def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str
         lines.append(f"stage {index + 1}: {total} steps, {learning:,} weights learn")
     size = sum(parameter.numel() for parameter in model.parameters())
     return "\n".join([*lines, f"model: {size:,} weights",
-                      f"training: about {max(1, round(seconds / 60))} min on this machine (from {timed_steps} steps a "
-                      "stage, evaluation not counted)"])
+                      f"training: about {max(1, round(seconds / 60))} min on this machine (from a few steps a stage, "
+                      "evaluation not counted)"])
 
 
 def is_better(value: float, best: Best | None) -> bool:
@@ -250,8 +251,7 @@ def train_scores(model: MultitaskBert, tokenizer: BertTokenizer, data: dict[str,
 def finish(recipe: Recipe, setting: Setting, tokenizer: BertTokenizer, best: Best, seconds: float) -> dict:
     """Writes the best checkpoint's predictions for dev and test; returns the run's results."""
     results = {"recipe": recipe.name, "source": recipe.source, "seed": recipe.seed, "best_stage": best.stage + 1,
-               "best_epoch": best.epoch, "select_by": recipe.select_by, "facts": setting.facts,
-               "no_better_than_guessing": []}
+               "best_epoch": best.epoch, "select_by": recipe.select_by, "facts": setting.facts}
     model = load_checkpoint(setting.folder / "best").model.to(setting.device)
     outputs = {"dev": best.outputs, "test": {name: predict(model, tokenizer, name, task.test)
                                              for name, task in setting.data.items() if task.test}}
@@ -270,10 +270,6 @@ def finish(recipe: Recipe, setting: Setting, tokenizer: BertTokenizer, best: Bes
             results[split] = {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()}),
                               "examples": {name: len(examples[name]) for name in scores},
                               "majority": {name: majority(name, examples[name]) for name in scores}}
-    for name, scores in results["dev"]["tasks"].items():
-        guess = results["dev"]["majority"][name] or 0.0  # a correlation of a constant guess is at best 0
-        if not main_score(scores).low > guess:
-            results["no_better_than_guessing"].append(name)
     return results | {"seconds": seconds, "hardware": hardware(setting.device)}
 
 

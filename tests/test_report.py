@@ -5,7 +5,7 @@ import math
 from small_run import recipe
 
 from multitask.evaluate import Score
-from multitask.report import escape, model_card, report_text, result_rows, result_table
+from multitask.report import escape, guesses, model_card, report_text, result_rows, result_table
 
 NOTHING = Score(math.nan, math.nan, math.nan)
 
@@ -42,3 +42,10 @@ def test_an_undefined_score_is_called_so_and_the_overall_is_the_courses():
 def test_the_report_names_what_ran_and_leaves_hashes_to_the_environment():
     text = report_text(recipe(), results("sst"))
     assert "epoch 2" in text and "chosen by sst on dev" in text and "data_sha256" not in text
+
+
+def test_a_score_whose_interval_reaches_the_constant_answers_is_a_guess():
+    some = results("sst", "para", "sts")
+    assert guesses(some) == ["sts"], "an undefined correlation is no better than a constant answer"
+    some["dev"]["majority"]["sst"] = 0.48  # inside .47 to .53
+    assert guesses(some) == ["sst", "sts"]

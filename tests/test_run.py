@@ -214,6 +214,7 @@ def test_the_command_line_trains_evaluates_and_predicts(model_folder, tmp_path):
     (["--data_dir", "nowhere"], ["no such folder: nowhere", "multitask.data download"]),
     (["--model", "nowhere-model"], ["nowhere-model"]),
     (["--device", "tpu"], ["--device 'tpu'"]),
+    (["--use_gpu", "--device", "cpu"], ["--use_gpu and --device cpu contradict each other"]),
     (["--option", "finetune", "--fine-tune-mode", "full-model"], ["not allowed with"]),
     (["finetune"], ["unrecognized arguments: finetune", "did you mean --option finetune?"]),
     (["--out", "."], [". is not an empty folder"]),
