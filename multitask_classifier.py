@@ -14,6 +14,7 @@ from minbert.hub import find_model
 from multitask import command_line as shared
 from multitask.flags import Parser, run_command
 from multitask.recipe import list_recipes
+from multitask.report import list_table
 from multitask.tables import COURSE_TASKS, SPLITS, TASKS
 
 
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> None:
     """Finds the files, the recipe and the model that the flags mean, and trains."""
     flags = make_parser().parse_args(arguments)
     if flags.list_recipes:
-        print("\n".join(f"{recipe.name:32} {recipe.description}" for recipe in list_recipes()))
+        print(list_table(list_recipes()))
         return
     named = {(task, split): path for task in COURSE_TASKS for split in SPLITS
              if (path := getattr(flags, f"{task}_{split}"))}

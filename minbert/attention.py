@@ -1,6 +1,7 @@
 """Multi-head self-attention by hand: split, score, mask, mix, join (Vaswani et al. 2017, section 3.2)."""
 
-# B batch, T tokens, Q the tokens that ask (all T, or the first alone), D hidden, H heads, K size per head, 1 broadcast
+# B batch, T tokens, Q the tokens that ask (all T, or the first alone), D hidden, H heads, K size per head
+# mask: True where attention may fall, (B, 1, 1, T), or (B, 1, T, T) where every token has a mask of its own
 
 import math
 
@@ -35,17 +36,17 @@ def join_heads(mixed_BHTK: Tensor) -> Tensor:
 
 
 # Exercise 3.3: scaled dot-product attention
-def attention_probabilities(query_BHQK: Tensor, key_BHTK: Tensor, mask_B11T: Tensor | None) -> Tensor:
+def attention_probabilities(query_BHQK: Tensor, key_BHTK: Tensor, mask: Tensor | None) -> Tensor:
     """probabilities_BHQT: how much every token attends to every other; each row sums to 1.
 
     Steps: score by the dot product of query and key; divide by the square root of the head size; give keys that
-    are padding (mask False) the smallest number there is; softmax over the keys. A row with no real key at all comes
-    out uniform rather than nan, because the smallest finite number is used and not -inf.
+    may not be seen, as padding (mask False), the smallest number there is; softmax over the keys. A row that may see
+    no key at all comes out uniform rather than nan, because the smallest finite number is used and not -inf.
     """
     # softmax(Q K^T / sqrt(d_k))
     scores_BHQT = query_BHQK @ key_BHTK.transpose(-2, -1) / math.sqrt(query_BHQK.shape[-1])
-    if mask_B11T is not None:
-        scores_BHQT = scores_BHQT.masked_fill(~mask_B11T, torch.finfo(scores_BHQT.dtype).min)
+    if mask is not None:
+        scores_BHQT = scores_BHQT.masked_fill(~mask, torch.finfo(scores_BHQT.dtype).min)
     return scores_BHQT.softmax(dim=-1)
 
 
@@ -65,11 +66,11 @@ class SelfAttention(nn.Module):
         self.fused = False
 
     # Exercise 3.4: multi-head self-attention
-    def forward(self, hidden_BTD: Tensor, mask_B11T: Tensor | None = None,
+    def forward(self, hidden_BTD: Tensor, mask: Tensor | None = None,
                 maps: list[Tensor] | None = None, asking: slice = ALL) -> Tensor:
         """mixed_BQD, for the tokens that are `asking` (all of them, unless only some results are needed).
 
-        `mask_B11T` is True at real tokens; where `maps` is a list, probabilities_BHQT is added to it.
+        Where `maps` is a list, probabilities_BHQT is added to it.
 
         Steps: project to query, key and value and split each into heads; attention probabilities; dropout on the
         probabilities; mix the values; join the heads. (The output projection belongs to the layer.)
@@ -77,10 +78,12 @@ class SelfAttention(nn.Module):
         query_BHQK = split_heads(self.query(hidden_BTD[:, asking]), self.heads)
         key_BHTK = split_heads(self.key(hidden_BTD), self.heads)
         value_BHTK = split_heads(self.value(hidden_BTD), self.heads)
+        if mask is not None:
+            mask = mask[:, :, asking]
         if self.fused and maps is None:
             rate = self.dropout.p if self.training else 0.0
-            return join_heads(F.scaled_dot_product_attention(query_BHQK, key_BHTK, value_BHTK, mask_B11T, rate))
-        probabilities_BHQT = attention_probabilities(query_BHQK, key_BHTK, mask_B11T)
+            return join_heads(F.scaled_dot_product_attention(query_BHQK, key_BHTK, value_BHTK, mask, rate))
+        probabilities_BHQT = attention_probabilities(query_BHQK, key_BHTK, mask)
         if maps is not None:
             maps.append(probabilities_BHQT)
         return join_heads(self.dropout(probabilities_BHQT) @ value_BHTK)

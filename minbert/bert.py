@@ -3,7 +3,7 @@
 Written by hand; loads and gives the numbers of pretrained checkpoints. Knows nothing of tasks.
 """
 
-# B batch, T tokens, Q the tokens that ask (all T, or the first alone), D hidden, 1 broadcast
+# B batch, T tokens, Q the tokens that ask (all T, or the first alone), D hidden; a layer's mask is as in attention.py
 
 import warnings
 from collections.abc import Callable
@@ -48,14 +48,14 @@ class BertLayer(nn.Module):
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     # Exercise 4.2: the attention half of a layer
-    def attend(self, hidden_BTD: Tensor, mask_B11T: Tensor | None = None,
+    def attend(self, hidden_BTD: Tensor, mask: Tensor | None = None,
                maps: list[Tensor] | None = None, asking: slice = ALL) -> Tensor:
         """attended_BQD, for the tokens that are `asking`.
 
         Steps: self-attention; the output projection; dropout AFTER the projection; add the input; LayerNorm.
         """
         # a = LN_1(x + Dropout(W_o Attention(x) + b_o))
-        mixed_BQD = self.attention(hidden_BTD, mask_B11T, maps, asking)
+        mixed_BQD = self.attention(hidden_BTD, mask, maps, asking)
         return self.attention_norm(hidden_BTD[:, asking] + self.dropout(self.attention_output(mixed_BQD)))
 
     # Exercise 4.3: the feed-forward half of a layer
@@ -71,9 +71,9 @@ class BertLayer(nn.Module):
             output_BTD = output_BTD + extra_BTD
         return self.output_norm(attended_BTD + output_BTD)
 
-    def forward(self, hidden_BTD: Tensor, mask_B11T: Tensor | None = None,
+    def forward(self, hidden_BTD: Tensor, mask: Tensor | None = None,
                 maps: list[Tensor] | None = None, asking: slice = ALL) -> Tensor:
-        return self.feed_forward(self.attend(hidden_BTD, mask_B11T, maps, asking))
+        return self.feed_forward(self.attend(hidden_BTD, mask, maps, asking))
 
 
 class BertModel(nn.Module):
@@ -121,22 +121,24 @@ class BertModel(nn.Module):
             token_type_ids = torch.zeros(shape, dtype=torch.long, device=words_BTD.device)
         return self.embeddings(words_BTD, token_type_ids)
 
-    def encode(self, embedded_BTD: Tensor, mask_BT: Tensor | None = None,
+    def encode(self, embedded_BTD: Tensor, mask: Tensor | None = None,
                states: list[Tensor] | None = None, maps: list[Tensor] | None = None,
                first_only: bool = False) -> Tensor:
-        """hidden_BQD: the second half of the model. `mask_BT` is 1 (or True) at real tokens, 0 at padding.
+        """hidden_BQD: the second half of the model. `mask` (B, T) is 1 (or True) at real tokens, 0 at padding; with
+        shape (B, T, T) it says for every token (the second axis) which ones it may see.
 
         Only real tokens' vectors mean anything: what stands at padding is finite and to be left out by whoever pools.
         Where `states` and `maps` are lists, all hidden states (L + 1) and attention maps (L) are added to them.
         `first_only` spares the last layer the tokens after the first, for those who pool [CLS] alone: then Q is 1.
         """
-        mask_B11T = None if mask_BT is None else mask_BT.bool()[:, None, None, :]
+        if mask is not None:  # an axis for the heads, and where all tokens see the same, one for the tokens that ask
+            mask = mask.bool()[:, None, None, :] if mask.dim() == 2 else mask.bool()[:, None]
         hidden_BQD = embedded_BTD
         for layer in self.layers:
             if states is not None:
                 states.append(hidden_BQD)
             asking = slice(0, 1) if first_only and layer is self.layers[-1] else ALL
-            hidden_BQD = layer(hidden_BQD, mask_B11T, maps, asking)
+            hidden_BQD = layer(hidden_BQD, mask, maps, asking)
         if states is not None:
             states.append(hidden_BQD)
         return hidden_BQD

@@ -1,23 +1,24 @@
-"""A trained multitask model as a folder: the encoder in the ecosystem's format, the heads, the recipe, a model card."""
+"""A trained multitask model as a folder that the ecosystem can open as a BERT, with what is beyond BERT beside it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from minbert.bert import BertModel
-from minbert.files import MinbertError, atomic_folder, write_text
+from torch import Tensor
+
+from minbert.files import MinbertError, atomic_folder, verify_manifest, write_text
 from minbert.tensor_files import read_tensors, write_tensors
 from minbert.tokenizer import BertTokenizer
-from minbert.weights import save_model
-from multitask.encoders import SharedEncoder
+from minbert.weights import load_folder, save_model
+from multitask.encoders import make_encoder
 from multitask.model import MultitaskBert
 from multitask.recipe import Recipe, load_recipe, to_toml
 from multitask.report import model_card
 
 
 def build_model(recipe: Recipe, folder: Path, tokenizer: BertTokenizer) -> MultitaskBert:
-    """The recipe's model with pretrained weights from `folder` and fresh heads (drawn from torch's generator)."""
-    encoder = SharedEncoder(BertModel.from_pretrained(folder))
-    positions = encoder.bert.config.max_position_embeddings
+    """The recipe's model with pretrained weights from `folder`; all else is fresh, drawn from torch's generator."""
+    encoder = make_encoder(recipe.encoder, tuple(recipe.tasks), folder)
+    positions = encoder.config.max_position_embeddings
     if recipe.max_length > positions:
         raise MinbertError(f"max_length {recipe.max_length} is more than the model's {positions} positions",
                            f"--set max_length={positions}")
@@ -34,14 +35,23 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, recipe: Recipe, model: MultitaskBert, tokenizer: BertTokenizer, facts: dict) -> None:
-    """The whole model as a folder: the encoder in the ecosystem's format, the heads, the recipe, a model card."""
+    """The whole model as a folder: its BERTs in the ecosystem's format (separate ones in a folder of each task), in
+    heads.safetensors everything else, the recipe, a model card."""
     with atomic_folder(folder) as temporary:
-        save_model(temporary, model.encoder.bert.config, model.encoder.bert, tokenizer.vocabulary,
-                   lowercase=tokenizer.lowercase)
-        heads = {name: tensor.contiguous().cpu() for name, tensor in model.heads.state_dict().items()}
-        write_tensors(temporary / "heads.safetensors", heads)
+        for task, bert in model.encoder.berts().items():
+            save_model(temporary / task, bert.config, bert, tokenizer.vocabulary, lowercase=tokenizer.lowercase)
+        write_tensors(temporary / "heads.safetensors", find_own_tensors(model))
         write_text(temporary / "recipe.toml", to_toml(recipe))
         write_text(temporary / "README.md", model_card(recipe, facts))
+
+
+def find_own_tensors(model: MultitaskBert) -> dict[str, Tensor]:
+    """What no plain BERT has, by the names of heads.safetensors: heads, parts of the encoder, part-of-speech vectors.
+
+    The heads of pretraining objectives are left out: they have done their work.
+    """
+    return {name.removeprefix("heads."): tensor for name, tensor in model.state_dict().items()
+            if not name.startswith(("encoder.bert.", "pretraining."))}
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -50,11 +60,24 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises MinbertError where files are missing, damaged, or do not belong together.
     """
     recipe = load_recipe(str(folder / "recipe.toml"))
-    tokenizer = BertTokenizer.from_pretrained(folder)
-    model = build_model(recipe, folder, tokenizer)
-    heads = read_tensors(folder / "heads.safetensors")
-    expected = {name: tuple(tensor.shape) for name, tensor in model.heads.state_dict().items()}
-    if (found := {name: tuple(tensor.shape) for name, tensor in heads.items()}) != expected:
-        raise MinbertError(f"{folder / 'heads.safetensors'}: holds {found}, the recipe beside it needs {expected}")
-    model.heads.load_state_dict(heads)
+    separate = recipe.encoder.kind == "separate"
+    first = folder / next(iter(recipe.tasks)) if separate else folder
+    tokenizer = BertTokenizer.from_pretrained(first)
+    model = build_model(recipe, first, tokenizer)
+    if separate:  # so far all are copies of the first
+        verify_manifest(folder)
+        for task, bert in model.encoder.berts().items():
+            bert.load_state_dict(load_folder(folder / task)[0].state_dict())
+    load_own_tensors(model, folder / "heads.safetensors")
     return Checkpoint(model.eval(), tokenizer, recipe)
+
+
+def load_own_tensors(model: MultitaskBert, path: Path) -> None:
+    saved, places = read_tensors(path), find_own_tensors(model)
+    shapes, expected = ({name: tuple(tensor.shape) for name, tensor in some.items()} for some in (saved, places))
+    for name in sorted(shapes | expected):
+        if shapes.get(name) != expected.get(name):
+            raise MinbertError(f"{path}: {name} is {shapes.get(name, 'missing')}, the recipe beside it needs "
+                               f"{expected.get(name, 'no such tensor')}")
+    for name, place in places.items():
+        place.copy_(saved[name])  # the places share their memory with the model's parameters

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,11 +13,14 @@ import minbert
 from minbert.files import MinbertError, sha256
 from minbert.hub import WEIGHT_FILES, Model
 from minbert.tokenizer import BertTokenizer
+from multitask.compare import spread
 from multitask.data import count_truncated, find_encoding, tokenise
 from multitask.flags import Parser, number
 from multitask.recipe import Recipe, load_recipe
+from multitask.record import main_score
 from multitask.report import guesses, result_table
-from multitask.run import Setting, TaskData, describe_plan, run
+from multitask.run import Setting, describe_plan, run
+from multitask.stage import TaskData
 from multitask.tables import SPLITS, TASKS, Table, overlap, read_table
 
 SAMPLE_DATA = Path(__file__).parent / "sample_data"
@@ -45,6 +49,10 @@ def add_common_flags(parser: Parser) -> None:
     beyond.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
                         help="change any key of the recipe, e.g. --set stages.0.batch_size=8; may be repeated; "
                              "--dry_run prints all keys")
+    beyond.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N",
+                        help="run N times with the seeds SEED, SEED + 1, ... and print mean and standard deviation")
+    beyond.add_argument("--precision", choices=["fp32", "bf16"],
+                        help="bf16: forward passes in bfloat16, weights in float32 (default: the recipe's)")
     beyond.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     beyond.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
@@ -64,7 +72,7 @@ def load_with_flags(name: str, flags: argparse.Namespace, mode: str | None) -> R
         "dropout": (flags.hidden_dropout_prob, tasks),
     }
     given = [f"{place}.{key}={value}" for key, (value, places) in keys.items() if value is not None for place in places]
-    given += [] if flags.seed is None else [f"seed={flags.seed}"]
+    given += [f"{key}={value}" for key, value in (("seed", flags.seed), ("precision", flags.precision)) if value is not None]
     return load_recipe(name, [*flags.settings, *given])
 
 
@@ -167,7 +175,8 @@ def header(recipe: Recipe, files: dict[tuple[str, str], Path], model: Model,
         sources = dict.fromkeys("bundled sample" if path.parent == SAMPLE_DATA else str(path.parent)
                                 for (task_name, _), path in files.items() if task_name == name)
         lines.append(f"data    {name}: {sizes} ({', '.join(sources)})")
-    return [*lines, f"device  {device}, {torch.get_num_threads()} threads, float32"]
+    precision = {"fp32": "float32", "bf16": "bfloat16 (weights float32)"}[recipe.precision]
+    return [*lines, f"device  {device}, {torch.get_num_threads()} threads, {precision}"]
 
 
 def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tuple[str, str], Path],
@@ -186,7 +195,14 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
                       shlex.join([sys.executable, *sys.argv]))
     if flags.dry_run:
         print(describe_plan(recipe, setting))
-        return
+    elif flags.seeds == 1:
+        run_and_report(recipe, setting)
+    else:
+        run_seeds(recipe, setting, flags.seeds)
+
+
+def run_and_report(recipe: Recipe, setting: Setting) -> dict:
+    """Trains, and says on the screen what came out. Returns the run's results."""
     try:
         results = run(recipe, setting)
     except KeyboardInterrupt:
@@ -200,5 +216,24 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
                   f"{results['select_by']}):\n{result_table(results, split)}")
     for name in guesses(results):
         print(f"note    {name}: not clearly better than giving every example the same answer; more epochs, or another --lr?")
-    print(f"\npredictions {', '.join(map(str, outputs.values()))} (copies in {setting.folder / 'predictions'})\n"
-          f"run folder  {setting.folder}   ({results['seconds']:.0f} s)", flush=True)
+    if setting.prediction_paths:
+        print(f"\npredictions {', '.join(map(str, setting.prediction_paths.values()))}")
+    print(f"run folder  {setting.folder}   ({results['seconds']:.0f} s)", flush=True)
+    return results
+
+
+def run_seeds(recipe: Recipe, setting: Setting, count: int) -> None:
+    """The recipe with `count` seeds in a row, each in its own folder seed-N; then mean and standard deviation. Only the
+    first run writes the course's prediction files."""
+    runs = []
+    for seed in range(recipe.seed, recipe.seed + count):
+        paths = setting.prediction_paths if seed == recipe.seed else {}
+        one = replace(setting, folder=setting.folder / f"seed-{seed}", prediction_paths=paths)
+        runs.append(run_and_report(replace(recipe, seed=seed), one))
+    print(f"\ndev scores of {count} seeds: mean and standard deviation")
+    rows = {name: [main_score(result["dev"]["tasks"][name]).value for result in runs] for name in recipe.tasks}
+    rows |= {name: [result["dev"][name].value for result in runs] for name in ("overall_normalised", "overall_raw")}
+    for name, values in rows.items():
+        mean, deviation = spread(values)
+        print(f"{name:20} {mean:.4f} +- {deviation:.4f}   ({', '.join(f'{value:.4f}' for value in values)})")
+    print(f"run folders {setting.folder}/seed-*", flush=True)

@@ -7,10 +7,10 @@ half of it, and a pass over the data can be entered at any batch.
 # B batch, T tokens
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, compress
+from itertools import compress
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from multitask.recipe import Recipe
 from multitask.tables import PREPROCESS, Table, Task
 
 POOL = 100  # batches that are sorted by length together
-Encoded = tuple[list[int], list[int]]  # token ids with [CLS] and [SEP], token types
+Encoded = tuple[list[int], list[int]]  # token ids (or tags) with [CLS] and [SEP], token types
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class Example:
     texts: tuple[str, ...]
     label: int | float | None
     pieces: tuple[list[int], ...]  # the word-piece ids of each text, without [CLS] and [SEP]
+    tags: tuple[list[int], ...] | None = None  # as many for each text: every piece's part of speech
+
+    def swapped(self) -> "Example":
+        """The example with the texts of its pair in the other order."""
+        return replace(self, texts=self.texts[::-1], pieces=self.pieces[::-1], tags=self.tags and self.tags[::-1])
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,17 @@ class Encoding:
     kind: str  # "single" for one text; a pair is one sequence ("pair") or two ("independent")
     token_types: str = "bert"  # marks the second text of a pair with 1; "zeros" marks nothing, as the course does
     max_length: int = 512
+    second_cls: bool = False  # a pair is [CLS] a [SEP] [CLS] b [SEP], as two encoded sentences in a row are
+
+    @property
+    def specials(self) -> int:
+        """How many of a sequence's tokens are [CLS] and [SEP]."""
+        return 2 if self.kind != "pair" else 4 if self.second_cls else 3
 
     def full_length(self, example: Example) -> int:
         """Tokens of the example's longest sequence, [CLS] and [SEP] included, before truncation."""
         lengths = [len(ids) for ids in example.pieces]
-        return sum(lengths) + 3 if self.kind == "pair" else max(lengths) + 2
+        return (sum if self.kind == "pair" else max)(lengths) + self.specials
 
     def length(self, example: Example) -> int:
         """Columns the example takes up in a batch."""
@@ -54,19 +65,23 @@ class Encoding:
 
 def find_encoding(recipe: Recipe, task: str) -> Encoding:
     """How the recipe encodes this task's texts."""
-    return Encoding(recipe.tasks[task].encoding, recipe.tasks[task].token_types, recipe.max_length)
+    settings = recipe.tasks[task]
+    return Encoding(settings.encoding, settings.token_types, recipe.max_length, settings.second_cls)
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What the encoder reads, int64: ids; 1 for a token and 0 for padding; 0 or 1 for the segment."""
+    """What the model reads, int64: ids; 1 for a token and 0 for padding; 0 or 1 for the segment; the part of speech of
+    each piece, 0 for [CLS], [SEP] and padding, or None where the examples have none."""
 
     ids_BT: Tensor
     mask_BT: Tensor
     segment_BT: Tensor
+    tags_BT: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Tokens":
-        return Tokens(self.ids_BT.to(device), self.mask_BT.to(device), self.segment_BT.to(device))
+        tags_BT = None if self.tags_BT is None else self.tags_BT.to(device)
+        return Tokens(self.ids_BT.to(device), self.mask_BT.to(device), self.segment_BT.to(device), tags_BT)
 
 
 @dataclass(frozen=True)
@@ -98,25 +113,79 @@ def count_truncated(examples: Sequence[Example], encoding: Encoding) -> int:
     return sum(encoding.full_length(example) > encoding.max_length for example in examples)
 
 
-def pad(sequences: Sequence[Encoded], pad_id: int, token_types: str) -> Tokens:
+def take_part(examples: Sequence[Example], task: Task, part: tuple[float, float], seed: int) -> list[Example]:
+    """The part [start, end) of the examples, each label's share of it as in the whole, in the examples' order.
+
+    1. Shuffle. 2. Sort into classes by label, scores by the nearest whole number. 3. Take [start, end) of each class.
+    With one seed, parts that do not overlap share no example, and parts that make up [0, 1] hold every one.
+
+    Raises MinbertError where the part is too small to hold an example.
+    """
+    classes: dict[int, list[int]] = {}
+    for place in torch.randperm(len(examples), generator=make_generator(seed, task.name, "part")).tolist():
+        classes.setdefault(round(examples[place].label), []).append(place)
+    start, end = part
+    taken = [place for places in classes.values() for place in places[round(start * len(places)): round(end * len(places))]]
+    if not taken:
+        raise MinbertError(f"{task.name}: [{start}, {end}] of {len(examples)} examples holds none", "take a larger part")
+    return [examples[place] for place in sorted(taken)]
+
+
+def make_generator(*key: int | str) -> torch.Generator:
+    """Random numbers that depend on the key alone."""
+    text = "/".join(map(str, key)).encode()  # hash() would differ from run to run
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text).digest()[:7], "big"))
+
+
+def join_parts(parts: Sequence[list[int]], cls_id: int, sep_id: int, encoding: Encoding) -> Encoded:
+    """(ids, token types) of one text, `[CLS] a [SEP]`, or of a pair, `[CLS] a [SEP] b [SEP]`, types 1 behind the first [SEP].
+
+    Cuts right ends, of a pair the longer one's first. Tags go the same way, with tags for `cls_id` and `sep_id`.
+    """
+    budget = encoding.max_length - encoding.specials
+    if sum(map(len, parts)) > budget:
+        if budget < 0:
+            raise MinbertError(f"max_length {encoding.max_length} has no room for the {encoding.specials} special tokens",
+                               f"give a max_length of {encoding.specials} or more")
+        kept = truncate_pair(*map(len, parts), budget, "longest_first") if len(parts) == 2 else (budget,)
+        parts = [part[:count] for part, count in zip(parts, kept, strict=True)]
+    ids = [cls_id, *parts[0], sep_id]
+    types = [0] * len(ids)
+    for second in parts[1:]:
+        ids += [*([cls_id] if encoding.second_cls else []), *second, sep_id]
+        types += [1] * (len(ids) - len(types))
+    return ids, types
+
+
+def pad(sequences: Sequence[Encoded], pad_id: int, token_types: str, tags: Sequence[list[int]] | None = None) -> Tokens:
     """One row per sequence, filled up at its end to the longest."""
     width = max(len(ids) for ids, _ in sequences)
-    mark = int(token_types == "bert")
+
+    def fill(rows: Iterable[list[int]], filling: int = 0) -> Tensor:
+        return torch.tensor([row + [filling] * (width - len(row)) for row in rows])
+
     return Tokens(
-        torch.tensor([ids + [pad_id] * (width - len(ids)) for ids, _ in sequences]),
-        torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in sequences]),
-        torch.tensor([types + [0] * (width - len(types)) for _, types in sequences]) * mark,
+        fill((ids for ids, _ in sequences), pad_id),
+        fill([1] * len(ids) for ids, _ in sequences),
+        fill(types for _, types in sequences) * int(token_types == "bert"),
+        None if tags is None else fill(tags),
     )
 
 
 def collate(examples: Sequence[Example], task: Task, tokenizer: BertTokenizer, encoding: Encoding) -> Batch:
-    """The examples as one batch, padded to its longest sequence; a pair is truncated as a whole."""
-    if encoding.kind == "pair":
-        parts = [example.pieces for example in examples]
-    else:
-        parts = [(example.pieces[side],) for side in range(len(task.texts)) for example in examples]
-    sequences = [tokenizer.join(*part, max_length=encoding.max_length) for part in parts]
-    tokens = pad(sequences, tokenizer.pad_id, encoding.token_types)
+    """The examples as one batch, padded to its longest sequence; a pair is truncated as a whole.
+
+    Either all of the examples have tags, or none.
+    """
+    def join(texts: Sequence[Sequence[list[int]]], cls_id: int, sep_id: int) -> list[Encoded]:
+        if encoding.kind != "pair":
+            texts = [(text[side],) for side in range(len(task.texts)) for text in texts]
+        return [join_parts(parts, cls_id, sep_id, encoding) for parts in texts]
+
+    sequences, tags = join([example.pieces for example in examples], tokenizer.cls_id, tokenizer.sep_id), None
+    if any(example.tags for example in examples):
+        tags = [row for row, _ in join([example.tags for example in examples], 0, 0)]
+    tokens = pad(sequences, tokenizer.pad_id, encoding.token_types, tags)
     labels = [example.label for example in examples]
     dtype = torch.int64 if task.kind == "classes" else torch.float32
     labels_B = None if None in labels else torch.tensor(labels, dtype=dtype)
@@ -126,23 +195,11 @@ def collate(examples: Sequence[Example], task: Task, tokenizer: BertTokenizer, e
 def join_texts(texts: Sequence[tuple[Tensor, Tensor]], cls_id: int, sep_id: int, encoding: Encoding) -> Tokens:
     """One or two texts, each tokenised and padded on its own, as `collate` would have encoded them.
 
-    `texts` holds ids_BT and mask_BT of each.
-    1. Take padding, [CLS] and [SEP] off. 2. Truncate. 3. Build [CLS] a [SEP] b [SEP] with its token types, or
-    for single and independent encoding [CLS] a [SEP]. 4. Pad.
+    `texts` holds ids_BT and mask_BT of each. 1. Take padding, [CLS] and [SEP] off. 2. Truncate and join. 3. Pad.
     """
     sides = [take_off_specials(ids_BT, mask_BT, cls_id, sep_id) for ids_BT, mask_BT in texts]
-    sequences = []
-    if encoding.kind == "pair":
-        budget = encoding.max_length - 3
-        for a, b in zip(*sides, strict=True):
-            if len(a) + len(b) > budget:
-                kept_a, kept_b = truncate_pair(len(a), len(b), budget, "longest_first")
-                a, b = a[:kept_a], b[:kept_b]
-            sequences.append(([cls_id, *a, sep_id, *b, sep_id], [0] * (len(a) + 2) + [1] * (len(b) + 1)))
-    else:
-        for text in chain(*sides):
-            ids = [cls_id, *text[: encoding.max_length - 2], sep_id]
-            sequences.append((ids, [0] * len(ids)))
+    rows = zip(*sides, strict=True) if encoding.kind == "pair" else ((text,) for side in sides for text in side)
+    sequences = [join_parts(parts, cls_id, sep_id, encoding) for parts in rows]
     return pad(sequences, 0, encoding.token_types).to(texts[0][0].device)  # any id will do: the mask hides it
 
 
@@ -173,17 +230,24 @@ class BatchStream:
     """Training batches without end. The order of pass p depends on (seed, name, p) and on nothing else.
 
     `collate` makes a batch of a list of examples; `length` says how many columns an example takes up in it.
+    A pass has every example once, or with `resample` so many of them, drawn anew with replacement.
     """
 
     def __init__(self, examples: Sequence[Example], batch_size: int, seed: int,
-                 collate: Callable[[Sequence[Example]], Batch], name: str, length: Callable[[Example], int]):
+                 collate: Callable[[Sequence[Example]], Batch], name: str, length: Callable[[Example], int],
+                 resample: int = 0):
         self.examples, self.batch_size, self.seed, self.name = examples, batch_size, seed, name
-        self.collate = collate
+        self.collate, self.resample = collate, resample
         self.lengths = [length(example) for example in examples]
         self._enter(0, 0)
 
     def __len__(self) -> int:  # batches in a pass
         return len(self._plan)
+
+    @property
+    def left_in_pass(self) -> int:
+        """Batches until this pass is over; a finished pass is followed by the next."""
+        return len(self) - self.position or len(self)
 
     def next_batch(self) -> Batch:
         if self.position == len(self):
@@ -204,15 +268,18 @@ class BatchStream:
 
     def _enter(self, pass_number: int, position: int) -> None:
         self.pass_number, self.position = pass_number, position  # of the batch that comes next
-        key = f"{self.seed}/{self.name}/{pass_number}".encode()  # hash() would differ from run to run
-        generator = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(key).digest()[:7], "big"))
-        self._plan = plan_pass(self.lengths, self.batch_size, generator)
+        generator = make_generator(self.seed, self.name, pass_number)
+        drawn = range(len(self.examples))
+        if self.resample:
+            drawn = torch.randint(len(self.examples), (self.resample,), generator=generator).tolist()
+        plan = plan_pass([self.lengths[place] for place in drawn], self.batch_size, generator)
+        self._plan = [[drawn[i] for i in batch] for batch in plan]
 
 
 def training_batches(examples: Sequence[Example], task: Task, tokenizer: BertTokenizer, encoding: Encoding,
-                     batch_size: int, seed: int) -> BatchStream:
+                     batch_size: int, seed: int, resample: int = 0) -> BatchStream:
     make_batch = partial(collate, task=task, tokenizer=tokenizer, encoding=encoding)
-    return BatchStream(examples, batch_size, seed, make_batch, task.name, encoding.length)
+    return BatchStream(examples, batch_size, seed, make_batch, task.name, encoding.length, resample)
 
 
 def evaluation_batches(examples: Sequence[Example], task: Task, tokenizer: BertTokenizer, encoding: Encoding,

@@ -3,6 +3,7 @@
 # N examples, C classes
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from minbert.files import MinbertError, write_text
 from minbert.tokenizer import BertTokenizer
 from multitask.data import Example, evaluation_batches
 from multitask.model import MultitaskBert
-from multitask.objectives import decode
 from multitask.tables import COURSE_TASKS, TASKS, Task
 
 Z95 = 1.959963984540054  # the standard normal's 97.5% point
@@ -88,16 +88,27 @@ def fisher_interval(r: float, count: int) -> Score:
 
 
 def predict(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: list[Example]) -> np.ndarray:
-    """outputs_NC (classes) or outputs_N, in the examples' order, with dropout off; the model's mode is kept."""
-    was_training, device = model.training, next(model.parameters()).device
-    outputs: list[torch.Tensor | None] = [None] * len(examples)
+    """outputs_NC, or outputs_N of a target with one column, in the examples' order, with dropout off; the model's mode is
+    kept. Where the recipe says `symmetric`, the mean of a pair's two orders."""
+    was_training = model.training
+    orders = [examples]
+    if model.tasks[task].symmetric:
+        orders.append([example.swapped() for example in examples])
     model.eval()
-    with torch.inference_mode():
-        for indices, batch in evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task)):
-            for index, row in zip(indices, model.output(task, batch.to(device).tokens).float().cpu(), strict=True):
-                outputs[index] = row
+    outputs = torch.stack([run_model(model, tokenizer, task, order) for order in orders])
     model.train(was_training)
-    return torch.stack(outputs).numpy()
+    return outputs.mean(dim=0).numpy()
+
+
+@torch.inference_mode()
+def run_model(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: list[Example]) -> torch.Tensor:
+    """The outputs for the examples as they are, on the CPU, in their order."""
+    device = next(model.parameters()).device
+    outputs: list[torch.Tensor | None] = [None] * len(examples)
+    for places, batch in evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task)):
+        for place, row in zip(places, model.output(task, batch.to(device).tokens).float().cpu(), strict=True):
+            outputs[place] = row
+    return torch.stack(outputs)
 
 
 def score_task(task: Task, predictions_N: np.ndarray, labels_N: np.ndarray) -> dict[str, Score]:
@@ -140,15 +151,15 @@ def summarise(main: dict[str, Score]) -> dict[str, Score]:
     return {"overall_raw": mean(raw), "overall_normalised": mean(normalised), "minimum": smallest}
 
 
-def write_predictions(path: Path, task: Task, ids: list[str], outputs: np.ndarray) -> None:
+def write_predictions(path: Path, task: Task, ids: Sequence[str], predictions: Sequence[int | float]) -> None:
     """The course's prediction file, byte for byte: `id \\t Title \\n`, then `{id} , {prediction} \\n` for every example.
 
-    An id may repeat: `read_table` has seen to it that its texts are the same.
+    `predictions` are a target's decoded ones as plain numbers: whole numbers for classes, else fractions. An id may repeat:
+    `read_table` has seen to it that its texts are the same.
 
     Raises MinbertError where there are not as many ids as predictions.
     """
-    if len(ids) != len(outputs):
-        raise MinbertError(f"{path}: {len(outputs)} predictions for {len(ids)} examples", "every example needs one")
-    predictions = decode(task.kind, torch.from_numpy(outputs)).tolist()
-    rows = [f"{id} , {prediction} \n" for id, prediction in zip(ids, predictions, strict=True)]
+    if len(ids) != len(predictions):
+        raise MinbertError(f"{path}: {len(predictions)} predictions for {len(ids)} examples", "every example needs one")
+    rows = [f"{id} , {prediction} \n" for id, prediction in zip(ids, np.asarray(predictions).tolist(), strict=True)]
     write_text(path, f"id \t {task.prediction} \n" + "".join(rows))

@@ -14,7 +14,7 @@ import torch
 from minbert.files import MinbertError
 
 # Flags whose part is not built yet: refused in one line rather than ignored
-NOT_BUILT = ("resume", "seeds", "time_limit", "precision")
+NOT_BUILT = ("resume", "time_limit")
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,7 +42,8 @@ class Parser(argparse.ArgumentParser):
                   for choice in action.choices or ()}
         wrong = re.search(r"invalid choice: '(.*?)'|unrecognized arguments: (\S+)", message)
         close = difflib.get_close_matches(next(filter(None, wrong.groups())), values, 1) if wrong else []
-        hint = f"did you mean {values[close[0]]} {close[0]}?" if close else f"python {self.prog} --help lists all flags"
+        command = self.prog.removeprefix("python ")
+        hint = f"did you mean {values[close[0]]} {close[0]}?" if close else f"python {command} --help lists all flags"
         raise MinbertError(message, hint)
 
 

@@ -1,9 +1,12 @@
-"""What a run says of itself: the result table, report.md and the model card."""
+"""What a run says of itself: the result table, report.md and the model card; and the table of all recipes."""
 
 import math
+import re
+import textwrap
+from collections.abc import Iterable
 
 from multitask.evaluate import Score
-from multitask.recipe import Recipe
+from multitask.recipe import Expected, Recipe
 from multitask.tables import COURSE_TASKS, TASKS
 
 
@@ -71,13 +74,49 @@ def report_text(recipe: Recipe, results: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def describe_files(recipe: Recipe) -> str:
+    """Where the checkpoint's BERT lies, and what of it another library can open."""
+    if recipe.encoder.kind == "separate":
+        return "Each task has a folder with a BERT of its own, which opens in `transformers` as a `BertModel`."
+    plain = "`model.safetensors` with `config.json` and `vocab.txt` is the encoder and opens in `transformers` as a `BertModel`"
+    return f"{plain}." if recipe.encoder.kind == "shared" else f"{plain}, but without what `{recipe.encoder.kind}` adds to it."
+
+
 def model_card(recipe: Recipe, facts: dict) -> str:
     """README.md of a checkpoint: what it is, what it learned from, what it must not be trusted with."""
     tasks = ", ".join(f"{name} ({TASKS[name].kind})" for name in recipe.tasks)
     return (f"# {recipe.name}\n\nA BERT fine-tuned with minBERT on {tasks}.\n\n"
             + "".join(f"{line}\n" for line in describe_facts(facts))
             + f"- recipe: recipe.toml in this folder (seed {recipe.seed})\n\n"
-            "`model.safetensors` with `config.json` and `vocab.txt` is the encoder and opens in `transformers` as a "
-            "`BertModel`; `heads.safetensors` holds one head per task, which minBERT's `load_checkpoint` reads.\n\n"
+            f"{describe_files(recipe)} `heads.safetensors` holds all the rest, one head per task among it; minBERT's "
+            "`load_checkpoint` reads both.\n\n"
             "Limits: English text only; film reviews, forum questions and captions of the training sets are not "
             "the language of everybody. Scores of the run stand in `results.json` beside this folder.\n")
+
+
+def list_table(recipes: Iterable[Recipe]) -> str:
+    """The recipes in columns, below where they come from: name, the report's row or a description, its dev scores."""
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for recipe in recipes:
+        title, *row = re.split("[,:] ", recipe.source, maxsplit=1)
+        scores = printed_scores(recipe.expected)
+        groups.setdefault(title, []).append((recipe.name, recipe.description or "".join(row), *(scores if any(scores) else ())))
+    rows = [row for group in groups.values() for row in group]
+    name_width = max(len(row[0]) for row in rows)
+    text_width = max((len(row[1]) for row in rows if len(row) > 2), default=0)
+    lines = ["", " " * (name_width + text_width + 4) + "sst     para    sts     overall"]
+    for title, group in groups.items():
+        lines += [title]
+        for name, text, *scores in group:
+            text = text if scores else textwrap.shorten(text, 128 - name_width, placeholder=" ...")
+            cells = (f"{name:{name_width}}", f"{text:{text_width}}", *(f"{score:6}" for score in scores))
+            lines.append("  ".join(cells).rstrip())
+        lines.append("")
+    return "\n".join([*lines, "Scores are the reports' own, on dev. * with (r + 1) / 2 in place of the correlation r"])
+
+
+def printed_scores(expected: Expected) -> tuple[str, ...]:
+    """sst, para, sts and overall as text, empty where the report prints none."""
+    values = ((expected.sst, None), (expected.para, None), (expected.sts, expected.sts_scale),
+              (expected.overall, expected.overall_scale))
+    return tuple("" if value is None else f"{value:.3f}{'*' * (scale == 'normalised')}" for value, scale in values)

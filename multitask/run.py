@@ -1,49 +1,50 @@
 """One run: recipe -> model -> stages -> best checkpoint -> run folder."""
 
 import json
-import math
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
 import minbert
 from minbert.files import MinbertError, check_space, error_from_os, write_text
 from minbert.tokenizer import BertTokenizer
 from multitask.checkpoint import build_model, load_checkpoint, save_checkpoint
-from multitask.data import Example, training_batches
-from multitask.evaluate import Score, predict, score_task, summarise, write_predictions
+from multitask.data import Example
+from multitask.evaluate import predict, summarise, write_predictions
+from multitask.features import augment, tag_examples
+from multitask.frozen import encode_once, predict_frozen
 from multitask.model import MultitaskBert
-from multitask.objectives import Supervised, decode
-from multitask.recipe import Recipe, StageRecipe, to_toml
+from multitask.outputs import write_outputs
+from multitask.recipe import PRETRAINING, Recipe, StageRecipe, to_toml
+from multitask.record import (
+    EpochLog,
+    append_line,
+    describe_epoch,
+    describe_step,
+    is_better,
+    main_score,
+    sample_evenly,
+    score_epoch,
+    score_outputs,
+    to_json,
+    value_of,
+)
 from multitask.report import report_text
-from multitask.schedules import Schedule, make_schedule
-from multitask.state import TrainState
+from multitask.stage import Parts, TaskData, count_steps, find_examples, make_objective, mean_loss, start_stage
 from multitask.tables import TASKS
 from multitask.train import run_stage
-from optim.adamw import AdamW, parameter_groups
-from optim.gradient_surgery import GradientRows, GradVac, pcgrad
-from optim.learning_rate import SCHEDULES, LearningRate
-
-TRAIN_SAMPLE = 200  # training examples of each task that are scored at an epoch's end, to show over-fitting
-
-
-@dataclass(frozen=True)
-class TaskData:
-    """One task's examples; `test` is None where there is no test file."""
-
-    train: list[Example]
-    dev: list[Example]
-    test: list[Example] | None
 
 
 @dataclass(frozen=True)
@@ -69,52 +70,6 @@ class Best:
     outputs: dict[str, np.ndarray]
 
 
-def start_stage(recipe: Recipe, stage: StageRecipe, index: int, model: MultitaskBert, tokenizer: BertTokenizer,
-                data: dict[str, TaskData]) -> tuple[TrainState, Schedule]:
-    """A stage's state at its first step, and its schedule."""
-    seed = 1000 * recipe.seed + index  # so that no two stages of any two seeds share an order
-    model.freeze_encoder(stage.train == "last-linear-layer")
-    objectives = {name: make_objective(name, seed, stage.batch_size, model, tokenizer, data)
-                  for name in stage.objectives}
-    schedule = make_schedule(stage, {name: len(objective.stream) for name, objective in objectives.items()}, seed)
-    settings = recipe.optimizer
-    optimizer = AdamW(parameter_groups(model, settings.weight_decay, settings.decay_all),
-                      lr=settings.frozen_learning_rate if model.frozen else settings.learning_rate,
-                      betas=settings.betas, eps=settings.eps, amsgrad=settings.amsgrad, form=settings.form)
-    total = count_steps(schedule, stage)
-    warmup = 0 if settings.schedule == "constant" else round(settings.warmup * total)
-    factor = SCHEDULES[settings.schedule](total, warmup)
-    state = TrainState(model, optimizer, LearningRate(optimizer, factor), objectives)
-    if stage.combine != "sum":
-        shared = dict(model.encoder.named_parameters())
-        options = {"beta": stage.gradvac_beta, "groups": group_sizes(shared, stage.gradvac_groups)}
-        state.combine = GradVac(**options) if stage.combine == "gradvac" else pcgrad
-        state.rows = GradientRows(list(shared.values()), len(objectives))
-    return state, schedule
-
-
-def group_sizes(parameters: dict[str, nn.Parameter], kind: str) -> list[int] | None:
-    """Gradient Vaccine's groups as parameter counts: None for the whole model, or one per module, or one per tensor."""
-    if kind == "whole_model":
-        return None
-    owners: dict[str, int] = {}
-    for name, parameter in parameters.items():
-        owner = name.rpartition(".")[0] if kind == "all_layer" else name
-        owners[owner] = owners.get(owner, 0) + parameter.numel()
-    return list(owners.values())
-
-
-def count_steps(schedule: Schedule, stage: StageRecipe) -> int:
-    return sum(len(schedule(epoch)) for epoch in range(1, stage.epochs + 1))
-
-
-def make_objective(name: str, seed: int, batch_size: int, model: MultitaskBert, tokenizer: BertTokenizer,
-                   data: dict[str, TaskData]) -> Supervised:
-    """The objective of one task's training examples."""
-    stream = training_batches(data[name].train, TASKS[name], tokenizer, model.encoding(name), batch_size, seed)
-    return Supervised(name, TASKS[name].kind, stream)
-
-
 def run(recipe: Recipe, setting: Setting) -> dict:
     """Trains by the recipe and leaves everything in the run folder. Returns what results.json holds.
 
@@ -129,10 +84,11 @@ def run(recipe: Recipe, setting: Setting) -> dict:
     write_text(setting.folder / "command.txt", setting.command + "\n")
     write_text(setting.folder / "recipe.toml", to_toml(recipe))
     write_text(setting.folder / "environment.json", json.dumps(environment(setting), indent=2) + "\n")
+    parts = Parts(model, tokenizer, add_features(recipe, setting.data, model, tokenizer), setting.model_folder)
     best: Best | None = None
-    for index, stage in enumerate(recipe.stages):
-        best = train_stage(recipe, index, stage, model, tokenizer, setting, best)
-    results = finish(recipe, setting, tokenizer, best, seconds=time.perf_counter() - started)
+    for index in range(len(recipe.stages)):
+        best = train_stage(recipe, index, parts, setting, best)
+    results = finish(recipe, setting, parts, best, seconds=time.perf_counter() - started)
     write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
     write_text(setting.folder / "report.md", report_text(recipe, results))
     return results
@@ -163,43 +119,86 @@ def claim_outputs(setting: Setting, model: MultitaskBert) -> None:
             raise error_from_os(error, path, "write") from error
 
 
-def train_stage(recipe: Recipe, index: int, stage: StageRecipe, model: MultitaskBert, tokenizer: BertTokenizer,
-                setting: Setting, best: Best | None) -> Best:
+def add_features(recipe: Recipe, data: dict[str, TaskData], model: MultitaskBert, tokenizer: BertTokenizer
+                 ) -> dict[str, TaskData]:
+    """The data with the recipe's additional training examples and parts of speech; unchanged where it asks for neither."""
+    result = {}
+    for name, task in data.items():
+        train = task.train
+        if recipe.features.synonyms != "none":
+            words = next(iter(model.encoder.berts().values())).embeddings.word.weight
+            train = [*train, *augment(train, TASKS[name], recipe, tokenizer, words, recipe.seed)]
+        splits = (train, task.dev, task.test)
+        if recipe.features.part_of_speech != "none":
+            splits = tuple(split and tag_examples(split, recipe, tokenizer) for split in splits)
+        result[name] = TaskData(*splits)
+    return result
+
+
+def train_stage(recipe: Recipe, index: int, parts: Parts, setting: Setting, best: Best | None) -> Best | None:
     """Trains one stage, evaluates after every epoch, and keeps the best epoch's checkpoint in best/."""
-    state, schedule = start_stage(recipe, stage, index, model, tokenizer, setting.data)
-    steps = count_steps(schedule, stage)
-    losses: dict[str, list[torch.Tensor]] = {name: [] for name in stage.objectives}
-    rows, started = 0, time.perf_counter()
-    with tqdm(total=steps, desc=f"stage {index + 1}/{len(recipe.stages)}", unit="step", dynamic_ncols=True) as bar:
+    stage, model = recipe.stages[index], parts.model
+    state, schedule = start_stage(recipe, index, parts)
+    for note in filter(None, (getattr(objective, "note", "") for objective in state.objectives.values())):
+        print(f"note    {note}", flush=True)
+    predictors = make_predictors(stage, parts)
+    some = {name: sample_evenly(find_examples(recipe, index, name, "train", parts)) for name in predictors}
+    chosen = stage.select_by or recipe.select_by
+    by_loss = None
+    if chosen == "loss":
+        by_loss = {name: make_objective(recipe, index, name, "dev", parts) for name in stage.objectives}
+    stage_best, best_epoch, kept_weights, log = None, 0, None, EpochLog()
+    with tqdm(total=count_steps(schedule, stage), desc=f"stage {index + 1}/{len(recipe.stages)}", unit="step",
+              dynamic_ncols=True) as bar:
         for step in run_stage(state, schedule, stage.epochs, recipe.optimizer.clip):
-            for name, loss in step.losses.items():
-                losses[name].append(loss)
-            rows += step.rows
+            log.add(step)
             bar.update()
             if not step.ends_epoch:
                 continue
-            seconds = time.perf_counter() - started
-            outputs = {name: predict(model, tokenizer, name, task.dev) for name, task in setting.data.items()}
-            dev = {name: score_outputs(name, outputs[name], setting.data[name].dev) for name in outputs}
-            summary = summarise({name: main_score(scores) for name, scores in dev.items()})
-            value = (summary | {name: main_score(scores) for name, scores in dev.items()})[recipe.select_by].value
-            better = is_better(value, best)
-            if better:
-                best = Best(index, step.epoch, value, outputs)
-                save_checkpoint(setting.folder / "best", recipe, model, tokenizer, setting.facts)
-            record = {
-                "stage": index + 1, "epoch": step.epoch, "steps": step.step,
-                "train_loss": {name: float(torch.stack(values).mean()) for name, values in losses.items() if values},
-                "train": train_scores(model, tokenizer, setting.data),
-                "dev": dev, **summary, "best_so_far": better,
-                "learning_rate": max(state.learning_rate.current), "seconds": seconds,
-                "examples_per_second": rows / seconds, "evaluation_seconds": time.perf_counter() - started - seconds,
-            }
+            record = describe_step(index, step, log, max(state.learning_rate.current))
+            evaluated = time.perf_counter()
+            with state.average.applied() if state.average else nullcontext():
+                outputs = {name: predictor() for name, predictor in predictors.items()}
+                scores = score_epoch(outputs, parts, some)
+                if by_loss:
+                    scores["dev_loss"] = mean_loss(by_loss, model, state.device)
+                record |= scores
+                if outputs and is_better(value := value_of(scores, recipe.select_by), best and best.value):
+                    best = Best(index, step.epoch, value, outputs)
+                    record["best_so_far"] = True
+                    save_checkpoint(setting.folder / "best", recipe, model, parts.tokenizer, setting.facts)
+                if is_better(value := value_of(scores, chosen), stage_best):
+                    stage_best, best_epoch = value, step.epoch
+                    if stage.end_with == "best":
+                        kept_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            record["evaluation_seconds"] = time.perf_counter() - evaluated
             append_line(setting.folder / "metrics.jsonl", to_json(record))
             bar.write(describe_epoch(record))
-            losses = {name: [] for name in stage.objectives}
-            rows, started = 0, time.perf_counter()
+            if stage.patience and step.epoch - best_epoch >= stage.patience:
+                bar.write(f"stopped: no better {chosen} in {stage.patience} epochs")
+                break
+            log = EpochLog()
+    if kept_weights:
+        model.load_state_dict(kept_weights)
     return best
+
+
+def make_predictors(stage: StageRecipe, parts: Parts) -> dict[str, Callable[[], np.ndarray]]:
+    """For every task a function that gives the outputs on dev; none where a stage trains no task, since there the heads
+    mean nothing yet. With a frozen encoder the dev sentences are encoded here, once."""
+    if set(stage.objectives) <= set(PRETRAINING):
+        return {}
+    model, tokenizer = parts.model, parts.tokenizer
+    predictors = {}
+    for name, task in parts.data.items():
+        if model.frozen:
+            views = [encode_once(model, tokenizer, name, task.dev)]
+            if model.tasks[name].symmetric:
+                views.append(encode_once(model, tokenizer, name, [example.swapped() for example in task.dev]))
+            predictors[name] = partial(predict_frozen, model, name, *views)
+        else:
+            predictors[name] = partial(predict, model, tokenizer, name, task.dev)
+    return predictors
 
 
 def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str:
@@ -209,8 +208,9 @@ def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str
     tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
     model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
     lines, seconds = [to_toml(recipe)], 0.0
+    parts = Parts(model, tokenizer, add_features(recipe, setting.data, model, tokenizer), setting.model_folder)
     for index, stage in enumerate(recipe.stages):
-        state, schedule = start_stage(recipe, stage, index, model, tokenizer, setting.data)
+        state, schedule = start_stage(recipe, index, parts)
         total = count_steps(schedule, stage)
         learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         started = 0.0
@@ -227,46 +227,28 @@ def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str
                       "evaluation not counted)"])
 
 
-def is_better(value: float, best: Best | None) -> bool:
-    """Whether an epoch's value makes it the best so far; anything is better than nan, which compares with nothing."""
-    return best is None or math.isnan(best.value) or value > best.value
-
-
-def score_outputs(name: str, outputs: np.ndarray, examples: list[Example]) -> dict[str, Score]:
-    predictions = decode(TASKS[name].kind, torch.from_numpy(outputs)).numpy()
-    return score_task(TASKS[name], predictions, np.array([example.label for example in examples]))
-
-
-def main_score(scores: dict[str, Score]) -> Score:
-    return next(iter(scores.values()))
-
-
-def train_scores(model: MultitaskBert, tokenizer: BertTokenizer, data: dict[str, TaskData]) -> dict:
-    """Each task's scores on its first training examples."""
-    some = {name: task.train[:TRAIN_SAMPLE] for name, task in data.items()}
-    return {name: score_outputs(name, predict(model, tokenizer, name, examples), examples)
-            for name, examples in some.items()}
-
-
-def finish(recipe: Recipe, setting: Setting, tokenizer: BertTokenizer, best: Best, seconds: float) -> dict:
+def finish(recipe: Recipe, setting: Setting, parts: Parts, best: Best, seconds: float) -> dict:
     """Writes the best checkpoint's predictions for dev and test; returns the run's results."""
     results = {"recipe": recipe.name, "source": recipe.source, "seed": recipe.seed, "best_stage": best.stage + 1,
                "best_epoch": best.epoch, "select_by": recipe.select_by, "facts": setting.facts}
     model = load_checkpoint(setting.folder / "best").model.to(setting.device)
-    outputs = {"dev": best.outputs, "test": {name: predict(model, tokenizer, name, task.test)
-                                             for name, task in setting.data.items() if task.test}}
+    outputs = {"dev": best.outputs, "test": {name: predict(model, parts.tokenizer, name, task.test)
+                                             for name, task in parts.data.items() if task.test}}
     for split, by_task in outputs.items():
-        examples = {name: getattr(setting.data[name], split) for name in by_task}
+        examples = {name: getattr(parts.data[name], split) for name in by_task}
         for name, output in by_task.items():
-            ids = [example.id for example in examples[name]]
-            write_predictions(setting.folder / "predictions" / f"{name}-{split}-output.csv", TASKS[name], ids, output)
-            write_predictions(setting.prediction_paths[name, split], TASKS[name], ids, output)
+            ids, labels = zip(*((example.id, example.label) for example in examples[name]), strict=True)
+            write_outputs(setting.folder / "outputs" / f"{name}-{split}.csv", ids, labels, output)
+            predictions = model.targets[name].decode(torch.from_numpy(output)).tolist()
+            write_predictions(setting.folder / "predictions" / f"{name}-{split}-output.csv", TASKS[name], ids, predictions)
+            if (name, split) in setting.prediction_paths:
+                write_predictions(setting.prediction_paths[name, split], TASKS[name], ids, predictions)
         labelled = {name: output for name, output in by_task.items()
                     if all(example.label is not None for example in examples[name])}
         if split == "test" and labelled.keys() != by_task.keys() and labelled:
             print(f"note    test scores for {', '.join(labelled)} only: the other test files lack labels")
         if labelled:
-            scores = {name: score_outputs(name, output, examples[name]) for name, output in labelled.items()}
+            scores = {name: score_outputs(name, model.targets[name], output, examples[name]) for name, output in labelled.items()}
             results[split] = {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()}),
                               "examples": {name: len(examples[name]) for name in scores},
                               "majority": {name: majority(name, examples[name]) for name in scores}}
@@ -296,32 +278,3 @@ def hardware(device: torch.device) -> dict:
     return {"device": str(device), "hardware": name, "platform": platform.platform()}
 
 
-def to_json(value: object, indent: int | None = None) -> str:
-    """JSON with null for nan (nan is not JSON) and scores as tables."""
-    def clean(item: object) -> object:
-        if isinstance(item, Score):
-            return clean(asdict(item))
-        if isinstance(item, dict):
-            return {str(key): clean(entry) for key, entry in item.items()}
-        if isinstance(item, (list, tuple)):
-            return [clean(entry) for entry in item]
-        return None if isinstance(item, float) and not math.isfinite(item) else item
-
-    return json.dumps(clean(value), indent=indent, allow_nan=False)
-
-
-def append_line(path: Path, line: str) -> None:
-    """Adds one line to a log; the file is written anew as a whole, so that it never ends in half a line."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_text(path, text + line + "\n")
-
-
-def describe_epoch(record: dict) -> str:
-    """One line on an epoch for the screen."""
-    scores = "  ".join(f"{name} {main_score(scores).value:.3f} (train {main_score(record['train'][name]).value:.3f})"
-                       for name, scores in record["dev"].items())
-    losses = "  ".join(f"{name} {loss:.3f}" for name, loss in record["train_loss"].items())
-    undefined = [name for name, scores in record["dev"].items() if math.isnan(main_score(scores).value)]
-    note = f"  (undefined for {', '.join(undefined)}: predictions or labels are all the same)" if undefined else ""
-    return (f"epoch {record['epoch']}: dev {scores}{note}  |  train loss {losses}  |  {record['seconds']:.0f} s, "
-            f"{record['examples_per_second']:.0f} examples/s{'  *best*' if record['best_so_far'] else ''}")

@@ -167,11 +167,13 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float, decay_all: bool = False) -> list[dict]:
+def parameter_groups(model: nn.Module, weight_decay: float, decay_all: bool = False, *,
+                     rate: Callable[[str], float] | None = None) -> list[dict]:
     """AdamW's groups: first what decays by `weight_decay`, then biases and LayerNorms, which do not decay.
 
     Each trainable parameter is in exactly one group, also one with two names; a group that would be empty is left
-    out. `decay_all=True` is the course's way: one group, everything decays.
+    out. `decay_all=True` is the course's way: one group, everything decays. `rate` gives the learning rate of a name (of
+    a parameter with two, the first): both groups are then cut into one for each rate.
 
     Raises ValueError if nothing is trainable. Source: the list exclude_from_weight_decay of Google's BERT.
     """
@@ -179,13 +181,23 @@ def parameter_groups(model: nn.Module, weight_decay: float, decay_all: bool = Fa
     norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
     exempt = {parameter for norm in norms for parameter in norm.parameters()}
     exempt |= {parameter for name, parameter in named if is_exempt(name)}
+    first_names = {parameter: name for name, parameter in reversed(named)}
     trainable = dict.fromkeys(parameter for _, parameter in named if parameter.requires_grad)
     if not trainable:
         raise ValueError(f"no parameter is trainable: all {len(named)} are frozen (requires_grad=False)")
     decaying = [parameter for parameter in trainable if decay_all or parameter not in exempt]
     resting = [parameter for parameter in trainable if not decay_all and parameter in exempt]
     groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": resting, "weight_decay": 0.0}]
+    if rate:
+        groups = [part for group in groups for part in split_by_rate(group, first_names, rate)]
     return [group for group in groups if group["params"]]
+
+
+def split_by_rate(group: dict, names: dict[Tensor, str], rate: Callable[[str], float]) -> list[dict]:
+    by_rate: dict[float, list[Tensor]] = {}
+    for parameter in group["params"]:
+        by_rate.setdefault(rate(names[parameter]), []).append(parameter)
+    return [group | {"params": parameters, "lr": lr} for lr, parameters in by_rate.items()]
 
 
 def is_exempt(name: str) -> bool:

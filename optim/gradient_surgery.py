@@ -2,8 +2,9 @@
 
 Yu et al. 2020 (PCGrad, algorithm 1), Wang et al. 2021 (Gradient Vaccine, equations 3 and 4). Every corrected gradient is
 a combination of the original ones, g'_i = sum_j c_ij g_j, so the algorithms run on the N x N products g_i . g_j and touch
-the long vectors twice: once for the products, once for the result. Where public codes differ: a task is never corrected
-against itself, and Gradient Vaccine moves its targets at every step, not only at those it corrects.
+the long vectors twice: once for the products, once for the result. Where public codes differ: a task is not corrected
+against itself (unless `visit_self` asks for it), and Gradient Vaccine moves its targets at every step, not only at those
+it corrects.
 """
 
 # N tasks, P parameters, G groups of parameters
@@ -28,17 +29,22 @@ def project(combination_N: Tensor, products_NN: Tensor, other: int) -> None:
         combination_N[other] -= product / products_NN[other, other]
 
 
-def pcgrad(grads_NP: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def pcgrad(grads_NP: Tensor, generator: torch.Generator | None = None, visit_self: bool = False,
+           merge: str = "sum") -> Tensor:
     """grad_P: the sum of the tasks' gradients, each projected off those it conflicts with (Yu et al. 2020, algorithm 1).
 
     Every task meets the others in a random order of its own, drawn from `generator`. Without a conflict the result is
-    the plain sum.
+    the plain sum. Two ways of public code: `visit_self` lets a task meet its own first gradient too, which it may by then
+    conflict with; `merge="mean"` divides by the number of tasks, heads not included.
     """
+    if merge not in ("sum", "mean"):
+        raise ValueError(f"pcgrad: merge {merge!r} is not 'sum' or 'mean'")
     products_NN = gradient_products(grads_NP)
     combinations_NN = torch.eye(len(grads_NP), dtype=products_NN.dtype)
-    for task, other in draw_meetings(len(grads_NP), generator):
+    for task, other in draw_meetings(len(grads_NP), generator, visit_self):
         project(combinations_NN[task], products_NN, other)
-    return combine(combinations_NN, grads_NP)
+    grad_P = combine(combinations_NN, grads_NP)
+    return grad_P / len(grads_NP) if merge == "mean" else grad_P
 
 
 class GradVac:
@@ -105,10 +111,10 @@ def gradient_products(grads_NP: Tensor) -> Tensor:
     return (grads_NP @ grads_NP.T).double().cpu()
 
 
-def draw_meetings(count: int, generator: torch.Generator | None) -> list[tuple[int, int]]:
-    """(task, other) for every ordered pair: task by task, the others of each in a random order."""
+def draw_meetings(count: int, generator: torch.Generator | None, visit_self: bool = False) -> list[tuple[int, int]]:
+    """(task, other) for every ordered pair: task by task, the others of each (with `visit_self` all) in a random order."""
     orders = [torch.randperm(count, generator=generator).tolist() for _ in range(count)]
-    return [(task, other) for task, order in enumerate(orders) for other in order if other != task]
+    return [(task, other) for task, order in enumerate(orders) for other in order if visit_self or other != task]
 
 
 def combine(combinations_NN: Tensor, grads_NP: Tensor) -> Tensor:

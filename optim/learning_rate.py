@@ -1,12 +1,14 @@
-"""The learning rate's course: what each optimizer step's base rate is multiplied by.
+"""The learning rate's course: what each optimizer step's base rate is multiplied by; and each layer's share of it.
 
 Source: get_linear_schedule_with_warmup of the usual library, Google's BERT and, for halving after
-rises, the report "Jack of All Trades, Master of Some". Where we differ: an impossible length is an error.
+rises, the report "Jack of All Trades, Master of Some"; Sun et al. 2019 for the layers' shares. Where we
+differ: an impossible length is an error.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from torch.optim import Optimizer
@@ -41,6 +43,22 @@ def linear(total_steps: int, warmup_steps: int = 0) -> Factor:
 def google(total_steps: int, warmup_steps: int = 0) -> Factor:
     """As `linear`, but down along 1 - step / total_steps: the factor jumps at the warm-up's end."""
     return warm_up(total_steps, warmup_steps, lambda step: max(0.0, 1 - step / total_steps))
+
+
+def layer_factor(name: str, layers: int, decay: float, head_factor: float = 1.0) -> float:
+    """What a parameter's learning rate is multiplied by: less, the nearer to the input it lies (layer-wise decay).
+
+    `decay` to the power of the layers above it, which for the embeddings are all `layers`; everything behind the last
+    layer has 1, the heads `head_factor`. Names are such as encoder.bert.layers.0.output.weight (layers count from 0),
+    encoder.bert.embeddings.word.weight, heads.NAME.weight.
+    """
+    if name.startswith("heads."):
+        return head_factor  # asked first: a head may have layers of its own
+    # layer l = 1..L: q^(L - l); the embeddings: q^L
+    place = re.match(r"encoder\.(.*?\.)?layers\.(\d+)\.", name)
+    if place:
+        return decay ** (layers - 1 - int(place[2]))
+    return decay**layers if re.match(r"encoder\.(.*?\.)?embeddings\.", name) else 1.0
 
 
 class HalveOnRise:

@@ -9,7 +9,7 @@ from multitask.data import Example
 from multitask.encoders import SharedEncoder
 from multitask.model import MultitaskBert
 from multitask.recipe import OptimizerRecipe, Recipe, StageRecipe, TaskRecipe
-from multitask.run import TaskData
+from multitask.stage import TaskData
 
 WORDS = "a an the good bad film cat dog sat ran red blue big small one two three is was not very and or no yes".split()
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s", "##ed", "."]

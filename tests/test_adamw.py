@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from optim import AdamW, parameter_groups
+from minbert.bert import BertModel
+from minbert.config import BertConfig
+from optim import SCHEDULES, AdamW, LearningRate, parameter_groups
+from optim.learning_rate import layer_factor
 
 SHAPES = [(4, 3), (5,), ()]
 STEPS = 100
@@ -385,6 +388,66 @@ def test_groups_without_members_are_left_out_and_nothing_trainable_is_an_error()
     assert group["weight_decay"] == 0.0 and len(group["params"]) == 2
     with pytest.raises(ValueError, match="all 2 are frozen"):
         parameter_groups(nn.Linear(2, 2).requires_grad_(False), 0.01)
+
+
+class Bert(nn.Module):
+    """The names of a multitask model: a BERT of two layers and a head that has layers too."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Module()
+        self.encoder.bert = BertModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+                                                 intermediate_size=8, max_position_embeddings=6))
+        self.heads = nn.ModuleDict({"sst": nn.Module()})
+        self.heads["sst"].layers = nn.Sequential(nn.Dropout(), nn.Linear(8, 5))
+
+
+@pytest.mark.parametrize("name, expected", [
+    ("encoder.bert.embeddings.word.weight", 0.125), ("encoder.bert.embeddings.norm.bias", 0.125),
+    ("encoder.bert.layers.0.output.weight", 0.25), ("encoder.bert.layers.1.attention.query.bias", 0.5),
+    ("encoder.bert.layers.2.output_norm.weight", 1.0), ("encoder.bert.pooler.weight", 1.0),
+    ("encoder.berts.sts.layers.0.output.weight", 0.25), ("encoder.bert.layers.1.adapters.layers.0.weight", 0.5),
+    ("heads.sst.layers.1.weight", 7.0), ("pretraining.masked_lm.transform.weight", 1.0),
+])
+def test_layer_wise_decay_by_hand(name, expected):
+    # L = 3, q = .5: layer l (from 1) has q^(3 - l), the embeddings q^3
+    assert layer_factor(name, 3, 0.5, 7.0) == expected
+    assert layer_factor(name, 3, 1.0) == 1.0
+
+
+def test_every_group_learns_at_its_own_rate_also_along_the_schedule():
+    model = Bert()
+    groups = parameter_groups(model, 0.01, rate=lambda name: 0.1 * layer_factor(name, 2, 0.5, 10.0))
+    optimizer = AdamW(groups, lr=123.0, betas=(0.0, 0.0), eps=1e-30)
+    learning_rate = LearningRate(optimizer, SCHEDULES["linear"](4))
+    learning_rate.step()  # the rates are now 3/4 of what they were
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for group in optimizer.param_groups:
+        group["weight_decay"] = 0.0
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    expected = {"embeddings": 0.025, "layers.0.": 0.05, "layers.1.": 0.1, "pooler": 0.1, "heads": 1.0}
+    for name, parameter in model.named_parameters():
+        base = expected["heads" if name.startswith("heads") else next(part for part in expected if part in name)]
+        moved = (before[name] - parameter).mean().item()
+        assert moved == pytest.approx(0.75 * base, rel=1e-4), f"{name} moves {moved}, its rate is {base} * 3/4"
+
+
+def test_rates_cut_the_groups_and_lose_nothing():
+    model = Bert()
+    plain = parameter_groups(model, 0.01)
+    even = parameter_groups(model, 0.01, rate=lambda name: 0.3)
+    assert even == [group | {"lr": 0.3} for group in plain], "with one rate for all the groups are as without"
+    cut = parameter_groups(model, 0.01, rate=lambda name: layer_factor(name, 2, 0.5, 10.0))
+    assert len(cut) == 8  # embeddings, first layer, second layer with pooler, heads; each decaying and not
+    together = [parameter for group in cut for parameter in group["params"]]
+    assert len(together) == len(set(together)) and set(together) == set(model.parameters())
+    for decay, group in zip((0.01, 0.0), plain, strict=True):
+        assert {p for part in cut if part["weight_decay"] == decay for p in part["params"]} == set(group["params"])
+    (alone,) = [group for group in parameter_groups(Block(), 0.01, rate=len) if group["lr"] == len("word.weight")
+                and group["weight_decay"]]
+    assert len(alone["params"]) == 1, "a tied weight goes by the first of its names"
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-6)])

@@ -3,6 +3,8 @@
 import hashlib
 import runpy
 import sys
+from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -19,12 +21,15 @@ from multitask.data import (
     collate,
     count_truncated,
     evaluation_batches,
+    find_encoding,
     join_texts,
     pad,
     plan_pass,
+    take_part,
     tokenise,
     training_batches,
 )
+from multitask.recipe import load_recipe
 from multitask.tables import SPLITS, TASKS, read_table
 
 SST, PARA, STS = TASKS["sst"], TASKS["para"], TASKS["sts"]
@@ -44,8 +49,8 @@ def singles(count: int) -> list[Example]:
     return [make(" ".join(["a"] * (1 + 37 * i % 40)), name=str(i)) for i in range(count)]
 
 
-def stream(examples: list[Example], batch_size: int = 4, seed: int = 1) -> BatchStream:
-    return training_batches(examples, SST, TOKENIZER, SINGLE, batch_size, seed)
+def stream(examples: list[Example], batch_size: int = 4, seed: int = 1, resample: int = 0) -> BatchStream:
+    return training_batches(examples, SST, TOKENIZER, SINGLE, batch_size, seed, resample)
 
 
 def draw(batches: BatchStream, count: int) -> list[tuple[str, ...]]:
@@ -120,11 +125,130 @@ def test_a_pair_is_truncated_as_one_and_the_truncated_are_counted():
     assert collate(pairs, PARA, TOKENIZER, Encoding("independent", max_length=4)).tokens.ids_BT.shape == (6, 4)
 
 
+@pytest.mark.parametrize("max_length", [512, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3])
+def test_the_tokenizer_would_join_and_cut_each_text_and_pair_the_same(max_length):
+    texts = ["", "a", "a b c d", "d c b a d c b a", "a a a a a"]
+    for a in texts:
+        for b in texts:
+            pair = make(a, b)
+            tokens = collate([pair], STS, TOKENIZER, Encoding("pair", max_length=max_length)).tokens
+            expected = TOKENIZER.join(*pair.pieces, max_length=max_length)
+            assert (tokens.ids_BT[0].tolist(), tokens.segment_BT[0].tolist()) == expected
+        tokens = collate([make(a)], SST, TOKENIZER, Encoding("single", max_length=max_length)).tokens
+        assert tokens.ids_BT[0].tolist() == TOKENIZER.join(TOKENIZER.text_to_ids(a), max_length=max_length)[0]
+
+
+def test_a_second_cls_opens_the_second_text_with_its_token_type():
+    encoding = Encoding("pair", second_cls=True)
+    pairs = [make("a", "b c"), make("d", "")]
+    tokens = collate(pairs, PARA, TOKENIZER, encoding).tokens
+    assert tokens.ids_BT.tolist() == [[CLS, A, SEP, CLS, B, C, SEP], [CLS, D, SEP, CLS, SEP, PAD, PAD]]
+    assert tokens.segment_BT.tolist() == [[0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0]], "the second [CLS] is of segment 1"
+    assert encoding.full_length(pairs[0]) == 7, "four special tokens"
+    single = Encoding("single", second_cls=True)
+    assert single.full_length(make("a")) == 3, "one text has but one [CLS]"
+
+
+def test_a_second_cls_counts_towards_the_longest_length():
+    encoding = Encoding("pair", max_length=8, second_cls=True)
+    tokens = collate([make("a a a a a", "b b b"), make("a a", "b b")], PARA, TOKENIZER, encoding).tokens
+    assert tokens.ids_BT.tolist() == [[CLS, A, A, SEP, CLS, B, B, SEP]] * 2, "8 less 4 special tokens leave 4"
+    assert count_truncated([make("a a a", "b b"), make("a a", "b b")], encoding) == 1
+    with pytest.raises(MinbertError, match="max_length 3 has no room for the 4 special tokens"):
+        collate([make("", "")], PARA, TOKENIZER, Encoding("pair", max_length=3, second_cls=True))
+
+
+def test_the_recipe_says_whether_there_is_a_second_cls():
+    recipe = load_recipe("baseline")
+    assert not find_encoding(recipe, "para").second_cls
+    recipe = replace(recipe, tasks=recipe.tasks | {"para": replace(recipe.tasks["para"], second_cls=True)})
+    assert find_encoding(recipe, "para") == Encoding("pair", "bert", recipe.max_length, second_cls=True)
+
+
+def tagged(*tags: list[int]) -> Example:
+    """An example whose texts have a piece for each tag."""
+    return replace(make(*[" ".join(["a"] * len(some)) for some in tags]), tags=tags)
+
+
+def test_tags_stand_where_their_pieces_stand_and_are_0_elsewhere():
+    pairs = [tagged([5], [6, 7]), tagged([8], [9])]
+    assert collate(pairs, PARA, TOKENIZER, PAIR).tokens.tags_BT.tolist() == [[0, 5, 0, 6, 7, 0], [0, 8, 0, 9, 0, 0]]
+    assert collate(pairs, PARA, TOKENIZER, INDEPENDENT).tokens.tags_BT.tolist() == [
+        [0, 5, 0, 0], [0, 8, 0, 0], [0, 6, 7, 0], [0, 9, 0, 0]], "first texts first, as their ids"
+    second = collate(pairs, PARA, TOKENIZER, Encoding("pair", second_cls=True)).tokens
+    assert second.tags_BT.tolist() == [[0, 5, 0, 0, 6, 7, 0], [0, 8, 0, 0, 9, 0, 0]]
+    assert second.tags_BT.dtype == torch.int64
+    assert collate([make("a")], SST, TOKENIZER, SINGLE).tokens.tags_BT is None, "examples without tags have none"
+
+
+@pytest.mark.parametrize("encoding", [Encoding(kind, max_length=7, second_cls=two) for kind, two in
+                                      (("pair", False), ("pair", True), ("independent", False))])
+def test_tags_are_cut_with_their_pieces(encoding):
+    """Every tag here is the id of its piece."""
+    pairs = [make("a b c d", "d c b a"), make("a", "a b c d a"), make("a b c d a b c", "d"), make("", "")]
+    pairs = [replace(pair, tags=pair.pieces) for pair in pairs]
+    tokens = collate(pairs, PARA, TOKENIZER, encoding).tokens
+    special = (tokens.ids_BT == CLS) | (tokens.ids_BT == SEP) | (tokens.ids_BT == PAD)
+    assert torch.equal(tokens.tags_BT, tokens.ids_BT.masked_fill(special, 0)), "tags and pieces have drifted apart"
+
+
+def test_a_swapped_pair_has_everything_in_the_other_order():
+    pair = tagged([1], [2, 3])
+    swapped = pair.swapped()
+    assert (swapped.texts, swapped.pieces, swapped.tags) == (("a a", "a"), ([A, A], [A]), ([2, 3], [1]))
+    assert (swapped.id, swapped.label, swapped.swapped()) == (pair.id, pair.label, pair)
+    assert make("a", "b").swapped().tags is None
+
+
+def labelled(counts: dict[float, int]) -> list[Example]:
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    return [make("a", name=str(place), label=label) for place, label in enumerate(labels)]
+
+
+def test_a_part_has_each_labels_share_and_the_files_order():
+    examples = labelled({0: 620, 1: 380})
+    part = take_part(examples, PARA, (0, 0.15), seed=1)
+    assert Counter(example.label for example in part) == {0: 93, 1: 57}, "15% of each label, not 15% of all"
+    places = [int(example.id) for example in part]
+    assert places == sorted(places), "the order is the file's"
+    assert places[:93] != list(range(93)), "the first rows are no random part"
+
+
+def test_parts_that_do_not_overlap_share_nothing_and_together_hold_everything():
+    examples = labelled({0: 7, 0.2: 5, 1.4: 3, 2.5: 9, 5: 1, 4.8: 2})
+    for cuts in ((0, 0.15, 1), (0, 0.1, 0.37, 0.9, 1), (0, 1 / 3, 2 / 3, 1)):
+        parts = [take_part(examples, STS, part, seed=3) for part in zip(cuts, cuts[1:], strict=False)]
+        assert sorted(example.id for part in parts for example in part) == sorted(example.id for example in examples)
+    assert take_part(examples, STS, (0, 1), seed=3) == examples, "the whole is the whole"
+
+
+def test_scores_are_one_class_with_those_that_round_the_same():
+    examples = [make("a", name=str(place), label=place / 100) for place in range(500)]  # no label twice
+    part = take_part(examples, STS, (0.5, 1), seed=1)
+    counts = Counter(round(example.label) for example in part)
+    whole = Counter(round(example.label) for example in examples)
+    assert counts == {label: count - round(count / 2) for label, count in whole.items()}
+
+
+def test_a_part_depends_on_seed_and_task_alone():
+    examples, state = labelled({0: 50, 1: 50}), torch.get_rng_state()
+    part = take_part(examples, PARA, (0, 0.5), seed=1)
+    assert part == take_part(examples, PARA, (0, 0.5), seed=1) != take_part(examples, PARA, (0, 0.5), seed=2)
+    assert part != take_part(examples, SST, (0, 0.5), seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_part_without_an_example_is_refused():
+    with pytest.raises(MinbertError, match=r"para: \[0, 0.05\] of 4 examples holds none"):
+        take_part(labelled({0: 2, 1: 2}), PARA, (0, 0.05), seed=1)
+
+
 def test_a_batch_moves_to_a_device_whole():
-    batch = Batch(("x",), Tokens(*torch.zeros(3, 1, 2, dtype=torch.int64)), torch.ones(1)).to("meta")
-    tensors = (batch.tokens.ids_BT, batch.tokens.mask_BT, batch.tokens.segment_BT, batch.labels)
+    batch = Batch(("x",), Tokens(*torch.zeros(4, 1, 2, dtype=torch.int64)), torch.ones(1)).to("meta")
+    tensors = (batch.tokens.ids_BT, batch.tokens.mask_BT, batch.tokens.segment_BT, batch.tokens.tags_BT, batch.labels)
     assert {tensor.device.type for tensor in tensors} == {"meta"}
-    assert Batch(("x",), batch.tokens, None).to("meta").labels is None
+    untagged = Batch(("x",), replace(batch.tokens, tags_BT=None), None).to("meta")
+    assert untagged.labels is None and untagged.tokens.tags_BT is None
 
 
 def encode_alone(texts: list[str], width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -137,10 +261,11 @@ def encode_alone(texts: list[str], width: int) -> tuple[torch.Tensor, torch.Tens
 @pytest.mark.parametrize("kind", ["pair", "independent"])
 @pytest.mark.parametrize("token_types", ["bert", "zeros"])
 @pytest.mark.parametrize("max_length", [512, 12, 9, 8, 5])
-def test_separately_padded_sentences_are_joined_as_the_tokenizer_joins_them(kind, token_types, max_length):
+@pytest.mark.parametrize("second_cls", [False, True])
+def test_separately_padded_sentences_are_joined_as_in_training(kind, token_types, max_length, second_cls):
     texts1 = ["a", "a b c d a b c d", "", "a a a a a", "[SEP] a [CLS]", "a b c"]
     texts2 = ["b", "c c", "d d d", "b b b b b b b", "[CLS] b [SEP]", "b c d"]
-    encoding = Encoding(kind, token_types, max_length)
+    encoding = Encoding(kind, token_types, max_length, second_cls)
     expected = collate([make(*pair) for pair in zip(texts1, texts2, strict=True)], STS, TOKENIZER, encoding).tokens
     joined = join_texts([encode_alone(texts1, 13), encode_alone(texts2, 20)], CLS, SEP, encoding)
     for name in ("ids_BT", "mask_BT", "segment_BT"):
@@ -195,6 +320,39 @@ def test_the_order_comes_from_a_hash_that_is_the_same_in_every_process():
         generator = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(key).digest()[:7], "big"))
         expected += plan_pass([SINGLE.length(example) for example in examples], 4, generator)
     assert draw(stream(examples), 30) == [tuple(examples[place].id for place in places) for places in expected]
+
+
+@pytest.mark.parametrize("count", [4, 10, 300])
+def test_resampling_draws_so_many_examples_anew_in_each_pass(count):
+    examples = singles(40)
+    batches = stream(examples, resample=count)
+    assert len(batches) == -(-count // 4)
+    passes = [[name for ids in draw(batches, len(batches)) for name in ids] for _ in range(3)]
+    assert [len(names) for names in passes] == [count] * 3 and len(set(map(tuple, map(sorted, passes)))) == 3
+    assert draw(stream(examples, resample=count), 5) == draw(stream(examples, resample=count), 5)
+    assert draw(stream(examples, resample=count), 5) != draw(stream(examples, seed=2, resample=count), 5)
+
+
+def test_resampling_puts_back_what_it_draws():
+    batches = stream(singles(40), resample=4000)
+    counts = Counter(name for ids in draw(batches, 1000) for name in ids)
+    assert len(counts) == 40 and max(counts.values()) < 160, "100 times each on average, and not always the same"
+    assert len(set(counts.values())) > 5, "drawn with replacement the counts differ; is this a shuffle?"
+
+
+def test_resampled_batches_hold_texts_of_similar_length():
+    examples = singles(400)
+    batches, lengths = stream(examples, resample=400), {example.id: SINGLE.length(example) for example in examples}
+    sizes = [[lengths[name] for name in ids] for ids in draw(batches, 100)]
+    assert sum(map(sum, sizes)) > 0.95 * sum(len(batch) * max(batch) for batch in sizes), "much padding"
+
+
+def test_a_resampled_stream_can_be_entered_at_every_position():
+    batches = stream(singles(9), resample=10)
+    for _ in range(8):
+        entered = stream(singles(9), resample=10)
+        entered.load_state_dict(batches.state_dict())
+        assert entered.next_batch().ids == batches.next_batch().ids
 
 
 def test_other_random_numbers_neither_change_the_order_nor_are_changed():

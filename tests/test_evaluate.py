@@ -1,10 +1,13 @@
 """Scores: hand-worked numbers, scipy as the oracle, honest nan, and prediction files byte for byte."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
+from small_run import examples, make_model, recipe, tokenizer
 
 from minbert.files import MinbertError
 from multitask.evaluate import (
@@ -15,13 +18,16 @@ from multitask.evaluate import (
     overall_normalised,
     overall_raw,
     pearson,
+    predict,
     score_task,
     spearman,
     summarise,
     wilson_interval,
     write_predictions,
 )
+from multitask.recipe import TaskRecipe
 from multitask.tables import TASKS
+from multitask.targets import find_target
 
 
 def test_pearson_by_hand():
@@ -88,25 +94,64 @@ def test_a_tasks_main_score_comes_first():
     assert next(iter(score_task(TASKS["sst"], np.array([1]), np.array([1])))) == "accuracy"
 
 
-@pytest.mark.parametrize("task, outputs, text", [
-    ("sst", [[0, 1, 0, 0, 0], [0, 0, 0, 0, 3]], "id \t Predicted_Sentiment \nab1 , 1 \ncd2 , 4 \n"),
-    ("para", [2.5, -1], "id \t Predicted_Is_Paraphrase \nab1 , 1.0 \ncd2 , 0.0 \n"),
+def predictions(task: str, outputs: list, **settings) -> list:
+    encoding = "pair" if TASKS[task].is_pair else "single"
+    target = find_target(TASKS[task], TaskRecipe(encoding=encoding, **settings))
+    return target.decode(torch.tensor(outputs, dtype=torch.float32)).tolist()
+
+
+@pytest.mark.parametrize("task, settings, outputs, text", [
+    ("sst", {}, [[0, 1, 0, 0, 0], [0, 0, 0, 0, 3]], "id \t Predicted_Sentiment \nab1 , 1 \ncd2 , 4 \n"),
+    ("sst", {"target": "regression"}, [1.4, 7], "id \t Predicted_Sentiment \nab1 , 1 \ncd2 , 4 \n"),
+    ("para", {}, [2.5, -1], "id \t Predicted_Is_Paraphrase \nab1 , 1.0 \ncd2 , 0.0 \n"),
     # the course's scripts print a float32 with all the digits of a double
-    ("sts", [2.4, 4], "id \t Predicted_Similiary \nab1 , 2.4000000953674316 \ncd2 , 4.0 \n"),
+    ("sts", {}, [2.4, 4], "id \t Predicted_Similiary \nab1 , 2.4000000953674316 \ncd2 , 4.0 \n"),
+    ("sts", {"target": "classes6", "decode": "argmax"}, [[0, 0, 9, 0, 0, 0], [0, 0, 0, 0, 0, 1]],
+     "id \t Predicted_Similiary \nab1 , 2.0 \ncd2 , 5.0 \n"),
 ])
-def test_prediction_files_are_the_courses_byte_for_byte(tmp_path, task, outputs, text):
-    write_predictions(tmp_path / "out.csv", TASKS[task], ["ab1", "cd2"], np.array(outputs, dtype=np.float32))
+def test_prediction_files_are_the_courses_byte_for_byte(tmp_path, task, settings, outputs, text):
+    write_predictions(tmp_path / "out.csv", TASKS[task], ["ab1", "cd2"], predictions(task, outputs, **settings))
     assert (tmp_path / "out.csv").read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize("number", [2.4, np.float32(2.4)])
+def test_an_array_is_written_with_all_its_digits_too(tmp_path, number):
+    write_predictions(tmp_path / "out.csv", TASKS["sts"], ["a"], np.array([number]))
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == f"a , {float(number)!r} "
 
 
 def test_an_example_that_stands_in_the_file_twice_is_written_twice(tmp_path):
     """The reader only warns of it: a run must not fail at its very end, when the predictions are written."""
-    write_predictions(tmp_path / "out.csv", TASKS["para"], ["a", "b", "a"], np.array([1, -1, 1], dtype=np.float32))
+    write_predictions(tmp_path / "out.csv", TASKS["para"], ["a", "b", "a"], [1.0, 0.0, 1.0])
     assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["a , 1.0 ", "b , 0.0 ", "a , 1.0 "]
 
 
 @pytest.mark.parametrize("ids", [["a"], ["a", "b", "c"]])
 def test_predictions_that_do_not_match_their_ids_are_not_written(tmp_path, ids):
     with pytest.raises(MinbertError, match="2 predictions for"):
-        write_predictions(tmp_path / "out.csv", TASKS["para"], ids, np.array([1.0, 2.0], dtype=np.float32))
+        write_predictions(tmp_path / "out.csv", TASKS["para"], ids, [1.0, 0.0])
     assert not (tmp_path / "out.csv").exists()
+
+
+def with_sts(**settings):
+    some_recipe = recipe()
+    return replace(some_recipe, tasks=some_recipe.tasks | {"sts": TaskRecipe(encoding="pair", **settings)})
+
+
+def test_a_symmetric_task_does_not_see_the_order_of_a_pair():
+    some = examples("sts", 20)
+    swapped = [example.swapped() for example in some]
+    plain, symmetric = make_model(with_sts()), make_model(with_sts(symmetric=True))
+    forwards, backwards = predict(plain, tokenizer(), "sts", some), predict(plain, tokenizer(), "sts", swapped)
+    assert not np.allclose(forwards, backwards), "without it the model must see the order, or this test shows nothing"
+    both = predict(symmetric, tokenizer(), "sts", some)
+    assert np.array_equal(both, predict(symmetric, tokenizer(), "sts", swapped)), "f(a, b) == f(b, a), to the last bit"
+    assert np.allclose(both, (forwards + backwards) / 2, atol=1e-6), "the mean of the two orders' outputs"
+
+
+def test_outputs_come_in_the_targets_columns():
+    for settings, shape in (({}, (7,)), ({"target": "classes6"}, (7, 6)), ({"target": "classes6", "symmetric": True}, (7, 6))):
+        model = make_model(with_sts(**settings))
+        outputs = predict(model, tokenizer(), "sts", examples("sts", 7))
+        assert outputs.shape == shape and outputs.dtype == np.float32 and model.training
+        assert model.targets["sts"].decode(torch.from_numpy(outputs)).shape == (7,)

@@ -6,17 +6,17 @@ import math
 import pytest
 import torch
 
-from optim.gradient_surgery import GradientRows, GradVac, draw_meetings, pcgrad
+from optim.gradient_surgery import GradientRows, GradVac, draw_meetings, pcgrad, project
 
 
 def matrix(*rows: tuple[float, ...]) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def pcgrad_as_printed(grads: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def pcgrad_as_printed(grads: torch.Tensor, generator: torch.Generator, visit_self: bool = False) -> torch.Tensor:
     """Algorithm 1 on the vectors themselves."""
     result = torch.zeros_like(grads[0])
-    order = draw_meetings(len(grads), generator)
+    order = draw_meetings(len(grads), generator, visit_self)
     for task in range(len(grads)):
         projected = grads[task].clone()
         for other in [second for first, second in order if first == task]:
@@ -67,9 +67,39 @@ def test_opposite_gradients_cancel_and_agreeing_ones_are_summed_to_the_last_bit(
     assert torch.equal(pcgrad(agreeing), agreeing.sum(dim=0))
 
 
+def test_the_mean_is_the_sum_over_the_number_of_tasks():
+    grads = matrix((1, 0), (-1, 1))
+    assert torch.allclose(pcgrad(grads, merge="mean"), matrix((0.25, 0.75))[0]), "public code's 'mean' halves the sum (.5, 1.5)"
+    agreeing = matrix((1, 2), (3, 4), (5, 6))
+    assert pcgrad(agreeing, merge="mean").tolist() == [3, 4]
+    with pytest.raises(ValueError, match="merge 'average' is not 'sum' or 'mean'"):
+        pcgrad(grads, merge="average")
+
+
+# g1 . g2 and g1 . g3 < 0; off both, g1' points against g1 itself
+TURNED_ROUND = matrix((math.sqrt(0.19), -0.9), (0, 1), (-math.sqrt(0.5), math.sqrt(0.5)))
+
+
+def test_a_visit_to_oneself_by_hand():
+    combination, products = torch.eye(3, dtype=torch.float64)[0].clone(), TURNED_ROUND @ TURNED_ROUND.T
+    for other, expected in ((1, (math.sqrt(0.19), 0)), (2, (0.21794, 0.21794)), (0, (0.26204, 0.12691))):
+        project(combination, products, other)
+        assert torch.allclose(combination @ TURNED_ROUND, matrix(expected)[0], atol=1e-5), \
+            f"task 1 after meeting task {other + 1}: each meeting is with the other's ORIGINAL gradient"
+
+
+def test_only_visit_self_lets_a_task_meet_itself():
+    assert (0, 0) not in draw_meetings(3, seeded(0)) and (0, 0) in draw_meetings(3, seeded(0), visit_self=True)
+    assert sorted(draw_meetings(3, seeded(0), visit_self=True)) == list(itertools.product(range(3), repeat=2))
+    results = [(pcgrad(TURNED_ROUND, seeded(seed)), pcgrad(TURNED_ROUND, seeded(seed), visit_self=True)) for seed in range(20)]
+    assert any(not torch.allclose(paper, public) for paper, public in results), "visit_self changes nothing"
+    two = torch.randn(2, 9, dtype=torch.float64, generator=seeded(0))
+    assert torch.equal(pcgrad(two, seeded(1)), pcgrad(two, seeded(1), visit_self=True)), \
+        "of two tasks none can end up against itself: (g1 - (g1.g2) g2 / g2.g2) . g1 >= 0"
+
+
 def test_a_task_is_never_projected_off_itself():
-    first = (math.sqrt(0.19), -0.9)
-    grads = matrix(first, (0, 1), (-math.sqrt(0.5), math.sqrt(0.5)))
+    grads = TURNED_ROUND
     # every order in which each task can meet the two others, and no other meeting
     ends = []
     for task in range(3):
@@ -87,11 +117,13 @@ def test_a_task_is_never_projected_off_itself():
             "a task met itself: g1' . g1 may be negative after two projections, and must then stay so"
 
 
+@pytest.mark.parametrize("visit_self", [False, True])
 @pytest.mark.parametrize("count", [2, 3, 5])
-def test_the_products_give_the_algorithm_as_printed(count):
+def test_the_products_give_the_algorithm_as_printed(count, visit_self):
     for seed in range(50):
         grads = torch.randn(count, 7, dtype=torch.float64, generator=seeded(seed))
-        assert torch.allclose(pcgrad(grads, seeded(seed)), pcgrad_as_printed(grads, seeded(seed)), atol=1e-12)
+        expected = pcgrad_as_printed(grads, seeded(seed), visit_self)
+        assert torch.allclose(pcgrad(grads, seeded(seed), visit_self=visit_self), expected, atol=1e-12)
 
 
 def test_the_result_for_two_tasks_conflicts_with_neither():
@@ -119,6 +151,18 @@ def test_the_vaccine_reaches_its_target_exactly():
     turned = vaccine(matrix((1, 0), (0, 1))) - matrix((0, 1))[0]
     assert torch.allclose(turned, matrix((1, 0.5773502691896258))[0])
     assert torch.isclose(turned[1] / turned.norm(), torch.tensor(0.5, dtype=torch.float64))
+
+
+def test_the_formula_that_a_report_prints_misses_the_target():
+    # it has phi^2 instead of sqrt(1 - phi^2) and does not divide by sqrt(1 - target^2)
+    g, other = torch.randn(2, 50, dtype=torch.float64, generator=seeded(0))
+    phi, target = float(torch.cosine_similarity(g, other, dim=0)), 0.3
+    printed = g + other * g.norm() / other.norm() * (target - phi**2 - phi * math.sqrt(1 - target**2))
+    vaccine = GradVac(beta=0.0)
+    vaccine.targets_NNG = torch.tensor([[[0.0], [target]], [[-1.0], [0.0]]], dtype=torch.float64)
+    ours = vaccine(torch.stack([g, other])) - other
+    assert phi < target and float(torch.cosine_similarity(ours, other, dim=0)) == pytest.approx(target)
+    assert abs(float(torch.cosine_similarity(printed, other, dim=0)) - target) > 0.005
 
 
 def test_with_targets_that_stay_at_zero_the_vaccine_is_pcgrad():

@@ -1,45 +1,50 @@
-"""Losses and predictions: closed forms, and labels that stay what they are."""
-
-import math
+"""Supervised: batches of one task, its output, and the target's loss and divergence."""
 
 import pytest
 import torch
+from small_run import examples, make_model, recipe, tokenizer
 
-from multitask.objectives import LOSSES, decode, paraphrase_loss, sentiment_loss, similarity_loss
+from multitask.data import training_batches
+from multitask.objectives import Supervised
 from multitask.tables import TASKS
 
 
-def test_sentiment_loss_is_cross_entropy():
-    loss = sentiment_loss(torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([1]))
-    assert math.isclose(loss.item(), -math.log(0.75), rel_tol=1e-6)
+def make_objective(task: str, model) -> Supervised:
+    stream = training_batches(examples(task, 6), TASKS[task], tokenizer(), model.encoding(task), 4, seed=0)
+    return Supervised(task, model.targets[task], stream)
 
 
-def test_paraphrase_loss_is_binary_cross_entropy_of_a_logit():
-    loss = paraphrase_loss(torch.tensor([math.log(3.0), 0.0]), torch.tensor([1.0, 0.0]))
-    assert math.isclose(loss.item(), (-math.log(0.75) + math.log(2)) / 2, rel_tol=1e-6)
+@pytest.mark.parametrize("encoding", ["pair", "independent"])
+@pytest.mark.parametrize("task", ["sst", "para", "sts"])
+def test_an_objective_leads_from_examples_to_a_loss_that_trains_its_own_head(task, encoding):
+    model = make_model(recipe(encoding))
+    objective = make_objective(task, model)
+    assert objective.name == task and len(objective.stream) == 2
+    batch = objective.next_batch()
+    output = objective.output(model, batch)
+    loss = objective.loss(output, batch)
+    loss.backward()
+    assert loss.shape == () and torch.equal(loss, model.targets[task].loss(output, batch.labels))
+    learning = {name for name, head in model.heads.items() for parameter in head.parameters() if parameter.grad is not None}
+    assert learning == {task}
 
 
-def test_similarity_loss_keeps_fractions_of_labels():
-    loss = similarity_loss(torch.tensor([2.0, 1.0]), torch.tensor([2.4, 0.8]))
-    assert math.isclose(loss.item(), (0.4**2 + 0.2**2) / 2, rel_tol=1e-5), "were the labels cast to whole numbers?"
+def test_embedded_tokens_can_be_handed_in_and_divergence_sees_the_difference():
+    model = make_model(recipe(), dropout=0.0).eval()
+    objective = make_objective("para", model)
+    batch = objective.next_batch()
+    embedded = model.embed("para", batch.tokens)
+    output = objective.output(model, batch)
+    assert torch.equal(objective.output(model, batch, embedded_BTD=embedded), output)
+    moved = objective.output(model, batch, embedded_BTD=embedded + torch.randn_like(embedded))
+    assert objective.divergence(output, output).item() == 0
+    assert objective.divergence(output, moved).item() == pytest.approx(model.targets["para"].divergence(output, moved).item())
+    assert objective.divergence(output, moved).item() > 0
 
 
-@pytest.mark.parametrize("kind, outputs, labels", [
-    ("classes", torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])),
-    ("binary", torch.randn(5), torch.tensor([0.0, 1, 1, 0, 1])),
-    ("score", torch.randn(5), torch.tensor([0.5, 1, 4.2, 0, 1])),
-])
-def test_a_loss_is_the_mean_over_rows_however_many_there_are(kind, outputs, labels):
-    loss = LOSSES[kind]
-    rows = torch.stack([loss(outputs[i:i + 1], labels[i:i + 1]) for i in range(5)])
-    assert torch.allclose(loss(outputs, labels), rows.mean()), "a short last batch must not count less per row"
-
-
-def test_predictions_are_of_the_labels_kind():
-    assert decode("classes", torch.tensor([[0.1, 0.9], [2.0, 1.0]])).tolist() == [1, 0]
-    assert decode("binary", torch.tensor([0.1, -0.1, 0.0])).tolist() == [1.0, 0.0, 0.0]
-    assert decode("score", torch.tensor([2.4])).tolist() == pytest.approx([2.4])
-
-
-def test_every_task_has_a_loss():
-    assert {task.kind for task in TASKS.values()} <= set(LOSSES)
+def test_the_place_in_the_stream_is_kept_and_entered_again():
+    model = make_model(recipe())
+    first, second = make_objective("sst", model), make_objective("sst", model)
+    first.next_batch()
+    second.stream.load_state_dict(first.stream.state_dict())
+    assert first.next_batch().ids == second.next_batch().ids

@@ -17,7 +17,9 @@ from minbert.weights import save_model
 from multitask.checkpoint import load_checkpoint
 from multitask.evaluate import predict
 from multitask.recipe import load_recipe
-from multitask.run import Best, Setting, TaskData, is_better, run
+from multitask.record import is_better
+from multitask.run import Setting, run
+from multitask.stage import TaskData
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("sst", "para", "sts")
@@ -81,7 +83,7 @@ def test_the_best_epoch_is_the_one_with_the_highest_score(finished):
     (0.2, 0.1, True), (0.1, 0.1, False), (0.05, 0.1, False),
 ])
 def test_nan_is_never_better_and_never_stays_best(value, best, expected):
-    assert is_better(value, best and Best(0, 1, best, {})) is expected
+    assert is_better(value, best) is expected
 
 
 def test_the_saved_checkpoint_gives_the_predictions_that_were_written(finished):

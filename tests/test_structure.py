@@ -9,17 +9,18 @@ import pytest
 import torch
 from small_run import data, make_model, recipe, tokenizer
 
-from multitask import heads
+from multitask import heads, targets
 from multitask.recipe import OptimizerRecipe, TaskRecipe
-from multitask.run import start_stage
+from multitask.stage import Parts, start_stage
 from multitask.tables import PREPROCESS, TASKS
 from multitask.train import run_stage
 from optim.learning_rate import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 # inside multitask a module imports only modules to its left
-ORDER = ("flags tab_separated tables recipe data_check data encoders heads model objectives schedules state train evaluate "
-         "report checkpoint run command_line").split()
+ORDER = ("flags tab_separated tables strict_toml recipe data_check data features layers encoders targets heads "
+         "model objectives word_prediction pretraining penalties schedules state train outputs evaluate report "
+         "checkpoint frozen stage record run run_folder compare ensemble_rules ensemble table command_line effect").split()
 FILES = sorted(path for package in ("minbert", "optim", "multitask") for path in (ROOT / package).glob("*.py"))
 
 
@@ -72,8 +73,10 @@ def test_only_weights_only_loads_of_pickles():
 @pytest.mark.parametrize("choices, table", [
     (get_type_hints(TaskRecipe)["head"], set(heads.HEADS)),
     (get_type_hints(TaskRecipe)["features"], set(heads.FEATURES)),
+    (get_type_hints(TaskRecipe)["cosine_range"], set(heads.COSINE_RANGES)),
+    (get_type_hints(TaskRecipe)["target"], set(targets.TARGETS)),
     (get_type_hints(TaskRecipe)["activation"], set(heads.ACTIVATIONS)),
-    (get_type_hints(OptimizerRecipe)["schedule"], set(SCHEDULES)),
+    (get_type_hints(OptimizerRecipe)["schedule"], {*SCHEDULES, "halve_on_rise"}),
 ])
 def test_a_recipes_choices_are_those_that_exist(choices, table):
     assert set(get_args(choices)) == table
@@ -106,7 +109,7 @@ def test_names_carry_the_dimensions_that_the_tensors_have():
 
     some_recipe = recipe("pair")
     model = make_model(some_recipe)
-    state, schedule = start_stage(some_recipe, some_recipe.stages[0], 0, model, tokenizer(), data())
+    state, _ = start_stage(some_recipe, 0, Parts(model, tokenizer(), data()))
     import sys
 
     sys.settrace(watch)

@@ -7,14 +7,14 @@ import torch
 from small_run import data, make_model, recipe, tokenizer
 
 from minbert.files import MinbertError
-from multitask.run import start_stage
+from multitask.stage import Parts, start_stage
 from multitask.train import run_stage
 
 
 def start(some_recipe, seed: int = 0):
     """A stage's state and schedule, at its first step, from nothing but a recipe and a seed."""
     model = make_model(some_recipe, seed=seed)
-    return start_stage(some_recipe, some_recipe.stages[0], 0, model, tokenizer(), data())
+    return start_stage(some_recipe, 0, Parts(model, tokenizer(), data()))
 
 
 def train(some_recipe, steps: int | None = None, seed: int = 0):

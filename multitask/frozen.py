@@ -1,0 +1,79 @@
+"""A frozen encoder's sentence vectors, computed once: an epoch then costs the heads alone.
+
+Right because nothing before the heads is random or changes: the encoder does not learn and its dropout is off.
+"""
+
+# N examples, V vectors of an example (2 for pairs that are encoded independently, else 1), B batch, D hidden
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minbert.tokenizer import BertTokenizer
+from multitask.data import BatchStream, Example, evaluation_batches
+from multitask.model import MultitaskBert
+from multitask.objectives import Supervised
+from multitask.tables import TASKS
+
+
+@dataclass(frozen=True)
+class FrozenBatch:
+    """As data.Batch, with the sentence vectors in the tokens' place (independent pairs: B first ones, B second ones)."""
+
+    ids: tuple[str, ...]
+    vectors_ND: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device | str) -> "FrozenBatch":
+        return replace(self, vectors_ND=self.vectors_ND.to(device), labels=self.labels.to(device))
+
+
+class FrozenSupervised(Supervised):
+    """A task's objective on vectors computed beforehand."""
+
+    def output(self, model: MultitaskBert, batch: FrozenBatch, embedded_BTD: None = None) -> Tensor:
+        return model.read_out(self.name, batch.vectors_ND)
+
+
+def encode_once(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: Sequence[Example]) -> Tensor:
+    """vectors_NVD of all examples, in their order, on the CPU."""
+    was_training, device = model.training, next(model.parameters()).device
+    vectors: list[Tensor | None] = [None] * len(examples)
+    model.eval()
+    with torch.no_grad():
+        for places, batch in evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task)):
+            found = model.sentence(task, batch.tokens.to(device)).float().cpu()
+            for place, vectors_VD in zip(places, torch.stack(found.chunk(len(found) // len(places)), dim=1), strict=True):
+                vectors[place] = vectors_VD
+    model.train(was_training)
+    return torch.stack(vectors)
+
+
+def frozen_objective(objective: Supervised, model: MultitaskBert, tokenizer: BertTokenizer) -> FrozenSupervised:
+    """The same objective on vectors: its batches hold the same examples in the same order."""
+    stream = objective.stream
+    vectors_NVD = encode_once(model, tokenizer, objective.name, stream.examples)
+    dtype = torch.int64 if TASKS[objective.name].kind == "classes" else torch.float32
+
+    def collate(places: Sequence[int]) -> FrozenBatch:
+        rows = [stream.examples[place] for place in places]
+        vectors_BVD = vectors_NVD[list(places)]
+        return FrozenBatch(tuple(row.id for row in rows), torch.cat(vectors_BVD.unbind(dim=1)),
+                           torch.tensor([row.label for row in rows], dtype=dtype))
+
+    places = BatchStream(range(len(stream.examples)), stream.batch_size, stream.seed, collate, stream.name,
+                         stream.lengths.__getitem__, stream.resample)
+    return FrozenSupervised(objective.name, objective.target, places)
+
+
+def predict_frozen(model: MultitaskBert, task: str, *views_NVD: Tensor) -> np.ndarray:
+    """As evaluate.predict, from vectors; two views, of (a, b) and of (b, a), are averaged."""
+    was_training, device = model.training, next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode():
+        outputs = [model.read_out(task, torch.cat(view.unbind(dim=1)).to(device)).float() for view in views_NVD]
+    model.train(was_training)
+    return torch.stack(outputs).mean(dim=0).cpu().numpy()

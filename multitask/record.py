@@ -1,0 +1,125 @@
+"""What an epoch leaves in metrics.jsonl and says on the screen."""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minbert.files import write_text
+from multitask.data import Example
+from multitask.evaluate import Score, predict, score_task, summarise
+from multitask.stage import Parts
+from multitask.tables import TASKS
+from multitask.targets import Target
+from multitask.train import Step
+
+TRAIN_SAMPLE = 200  # training examples of each task that are scored at an epoch's end, to show over-fitting
+
+
+@dataclass
+class EpochLog:
+    """What happened since the last epoch's end."""
+
+    losses: dict[str, list[Tensor]] = field(default_factory=dict)
+    penalties: dict[str, list[Tensor]] = field(default_factory=dict)
+    rows: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    def add(self, step: Step) -> None:
+        for kept, values in ((self.losses, step.losses), (self.penalties, step.penalties)):
+            for name, value in values.items():
+                kept.setdefault(name, []).append(value)
+        self.rows += step.rows
+
+
+def describe_step(index: int, step: Step, log: EpochLog, learning_rate: float) -> dict:
+    """The training half of an epoch's record in metrics.jsonl."""
+    seconds = time.perf_counter() - log.started
+    return {"stage": index + 1, "epoch": step.epoch, "steps": step.step,
+            "train_loss": {name: float(torch.stack(values).mean()) for name, values in log.losses.items()},
+            "penalties": {name: float(torch.stack(values).mean()) for name, values in log.penalties.items()},
+            "learning_rate": learning_rate, "seconds": seconds, "examples_per_second": log.rows / seconds,
+            "best_so_far": False}
+
+
+def sample_evenly(examples: list[Example], count: int = TRAIN_SAMPLE) -> list[Example]:
+    """`count` examples from all over the list: SST's file is sorted, its first rows are nearly all positive."""
+    return [examples[place * len(examples) // count] for place in range(count)] if len(examples) > count else examples
+
+
+def score_epoch(outputs: dict[str, np.ndarray], parts: Parts, some: dict[str, list[Example]]) -> dict:
+    """The scores of an epoch: of every task on dev and on `some` training examples, and overall."""
+    if not outputs:
+        return {}
+    model, data = parts.model, parts.data
+    train = {name: predict(model, parts.tokenizer, name, examples) for name, examples in some.items()}
+    dev = {name: score_outputs(name, model.targets[name], output, data[name].dev) for name, output in outputs.items()}
+    return {"train": {name: score_outputs(name, model.targets[name], output, some[name]) for name, output in train.items()},
+            "dev": dev, **summarise({name: main_score(scores) for name, scores in dev.items()})}
+
+
+def value_of(scores: dict, select_by: str) -> float:
+    """What an epoch is judged by: the higher, the better; nan where the stage trains no task yet."""
+    if select_by == "loss":
+        return -scores["dev_loss"]
+    if "dev" not in scores:
+        return math.nan
+    return (main_score(scores["dev"][select_by]) if select_by in TASKS else scores[select_by]).value
+
+
+def score_outputs(name: str, target: Target, outputs: np.ndarray, examples: list[Example]) -> dict[str, Score]:
+    predictions = target.decode(torch.from_numpy(outputs)).numpy()
+    return score_task(TASKS[name], predictions, np.array([example.label for example in examples]))
+
+
+def main_score(scores: dict[str, Score]) -> Score:
+    return next(iter(scores.values()))
+
+
+def is_better(value: float, best: float | None) -> bool:
+    """Whether an epoch's value makes it the best so far; anything is better than nan, which compares with nothing."""
+    return best is None or math.isnan(best) or value > best
+
+
+def to_json(value: object, indent: int | None = None) -> str:
+    """JSON with null for nan (nan is not JSON) and scores as tables."""
+    def clean(item: object) -> object:
+        if isinstance(item, Score):
+            return clean(asdict(item))
+        if isinstance(item, dict):
+            return {str(key): clean(entry) for key, entry in item.items()}
+        if isinstance(item, (list, tuple)):
+            return [clean(entry) for entry in item]
+        return None if isinstance(item, float) and not math.isfinite(item) else item
+
+    return json.dumps(clean(value), indent=indent, allow_nan=False)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds one line to a log; the file is written anew as a whole, so that it never ends in half a line."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_text(path, text + line + "\n")
+
+
+def describe_epoch(record: dict) -> str:
+    """One line on an epoch for the screen."""
+    dev, train = record.get("dev", {}), record.get("train", {})
+    scores = "  ".join(f"{name} {main_score(scores).value:.3f} (train {main_score(train[name]).value:.3f})"
+                       for name, scores in dev.items())
+    undefined = [name for name, scores in dev.items() if math.isnan(main_score(scores).value)]
+    parts = [f"dev {scores}"] if dev else []
+    if undefined:
+        parts[0] += f"  (undefined for {', '.join(undefined)}: predictions or labels are all the same)"
+    if "dev_loss" in record:
+        parts.append(f"dev loss {record['dev_loss']:.3f}")
+    for title in ("train_loss", "penalties"):
+        if record[title]:
+            values = "  ".join(f"{name} {value:.3g}" for name, value in record[title].items())
+            parts.append(f"{title.replace('_', ' ')} {values}")
+    parts.append(f"{record['seconds']:.0f} s, {record['examples_per_second']:.0f} examples/s")
+    return f"epoch {record['epoch']}: {'  |  '.join(parts)}{'  *best*' if record['best_so_far'] else ''}"

@@ -1,0 +1,143 @@
+"""Ours beside the report's numbers: on the report's scale, with what differs said in words."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from saved_run import FACTS, make_run
+
+from multitask.flags import run_command
+from multitask.recipe import Expected
+from multitask.run_folder import find_runs
+from multitask.table import Row, csv_text, find_remarks, main, markdown_text
+
+BOTH = Expected(sst=0.5, para=0.9, sts=0.946, sts_scale="normalised", overall=0.8, overall_scale="normalised")
+
+
+def make(folder: Path, sst=0.511, para=0.877, r=0.892, examples=(1101, 40427, 863), **options) -> Row:
+    """A run whose results say these scores."""
+    make_run(folder, {"sst": ([0, 1], [[1, 0, 0, 0, 0]] * 2), "para": ([0, 1], [-1, 1]), "sts": ([0, 1], [0, 1])}, **options)
+    path = folder / "results.json"
+    results = json.loads(path.read_text())
+
+    def score(value):
+        return {"value": value, "low": None if value is None else value - 0.03, "high": None if value is None else value + 0.02}
+
+    results["dev"]["tasks"] = {"sst": {"accuracy": score(sst), "macro_f1": score(0.1)}, "para": {"accuracy": score(para)},
+                               "sts": {"pearson": score(r), "spearman": score(0.2)}}
+    known = r is not None
+    results["dev"] |= {"overall_raw": score((sst + para + r) / 3 if known else None),
+                       "overall_normalised": score((sst + para + (r + 1) / 2) / 3 if known else None),
+                       "examples": dict(zip(("sst", "para", "sts"), examples, strict=True))}
+    path.write_text(json.dumps(results))
+    return Row(folder, find_runs(folder))
+
+
+def cells(rows: list[Row], line: int = 0) -> dict[str, str]:
+    """A line of the Markdown table by heading."""
+    table = [text.removeprefix("| ").removesuffix(" |").split(" | ") for text in markdown_text(rows).splitlines()]
+    return dict(zip(table[0], table[2 + line], strict=True))
+
+
+def read_csv(rows: list[Row]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(csv_text(rows))))
+
+
+def test_sts_is_compared_on_the_reports_scale_with_r_beside_it(tmp_path):
+    row = make(tmp_path, expected=BOTH)
+    assert row.report("sts") == (0.946, "normalised", pytest.approx(0.0)), "r = .892 is (r + 1) / 2 = .946"
+    shown = cells([row])
+    assert shown["sts, r"] == "0.892 (0.862 to 0.912)" and shown["sts, (r + 1) / 2"] == "0.946 (0.931 to 0.956)"
+    assert shown["sts: the report's"] == "0.946 with (r + 1) / 2, difference +0.000"
+    plain = make(tmp_path / "r", expected=Expected(sts=0.902, sts_scale="r"))
+    assert plain.report("sts") == (0.902, "r", pytest.approx(-0.01)), "ours minus the report's"
+
+
+def test_overall_is_compared_on_the_reports_scale(tmp_path):
+    ours = 0.511 + 0.877
+    row = make(tmp_path / "a", expected=BOTH)
+    assert row.report("overall")[2] == pytest.approx((ours + 0.946) / 3 - 0.8)
+    row = make(tmp_path / "b", expected=Expected(overall=0.75, overall_scale="r"))
+    assert row.report("overall")[2] == pytest.approx((ours + 0.892) / 3 - 0.75)
+    assert cells([row])["overall: the report's"].startswith("0.750 with r, difference +0.010")
+
+
+def test_a_recipe_without_expected_scores_has_empty_cells(tmp_path):
+    row = make(tmp_path / "a")
+    assert row.report("sst") == (None, None, None) and "sst: the report's" not in cells([row])
+    assert cells([row, make(tmp_path / "b", expected=BOTH)])["sst: the report's"] == ""
+    (line,) = read_csv([row])
+    assert line["sst_report"] == line["sst_difference"] == line["overall_report_scale"] == "" and line["sst"] == "0.511"
+
+
+def test_seeds_become_one_row_with_mean_and_deviation(tmp_path):
+    for seed, sst in enumerate((0.50, 0.52, 0.54)):
+        make(tmp_path / f"seed-{seed}", sst=sst, seed=seed, seconds=60.0 * (seed + 1), expected=BOTH)
+    row = Row(tmp_path, find_runs(tmp_path))
+    assert cells([row])["sst"] == "0.520 ± 0.020" and cells([row])["sst: the report's"] == "0.500, difference +0.020"
+    (line,) = read_csv([row])
+    assert line["seeds"] == "3" and float(line["sst_sd"]) == pytest.approx(0.02) and line["sst_low"] == ""
+    assert float(line["minutes"]) == pytest.approx(2.0), "wall time of one run, the seeds' mean"
+
+
+def test_what_differs_from_the_report_is_said_in_words(tmp_path):
+    assert find_remarks(make(tmp_path / "same", expected=BOTH)) == []
+    assert find_remarks(make(tmp_path / "hub", expected=BOTH, facts=FACTS | {"model": "google-bert/bert-base-uncased"})) == []
+    other = make(tmp_path / "other", expected=BOTH, examples=(120, 40427, 863),
+                 facts=FACTS | {"model": "all-MiniLM-L6-v2", "model_note": "Quora scores are contaminated"})
+    remarks = "; ".join(find_remarks(other))
+    assert "another model than the report's bert-base-uncased" in remarks and "Quora scores are contaminated" in remarks
+    assert "sst dev has 120 examples" in remarks and "para" not in remarks, "some rows of the course's file lack a label"
+    sample = make(tmp_path / "sample", expected=BOTH, facts=FACTS | {"data": "bundled samples"})
+    assert find_remarks(sample) == ["other data than the report's: bundled samples"]
+    ours = make(tmp_path / "ours", facts=FACTS | {"model": "other"})
+    assert find_remarks(ours) == [], "without a report nothing can differ from it"
+
+
+def test_an_undefined_score_has_no_difference(tmp_path):
+    row = make(tmp_path, r=None, expected=BOTH)
+    shown = cells([row])
+    assert shown["sts, r"] == shown["overall with r"] == "undefined" and shown["sts: the report's"] == "0.946 with (r + 1) / 2"
+    assert "nan" not in csv_text([row]) and "None" not in csv_text([row]) + markdown_text([row])
+
+
+def test_a_run_of_one_task_has_no_overall_score(tmp_path):
+    make_run(tmp_path, {"sts": ([0, 1, 2, 3, 4], [0, 2, 1, 3, 4])}, expected=BOTH)
+    row = Row(tmp_path, find_runs(tmp_path))
+    assert row.measure("overall_raw") is None and row.report("overall") == (0.8, "normalised", None)
+    assert "sst" not in cells([row]) and "overall with r" not in cells([row])
+
+
+def test_text_from_outside_cannot_break_the_table(tmp_path):
+    row = make(tmp_path, facts=FACTS | {"model": "a|b<script>", "data": "x\ny"})
+    text = markdown_text([row])
+    assert "<script>" not in text and "a\\|b" in text and len(text.splitlines()) == 3
+    assert read_csv([row])[0]["model"] == "a|b<script>", "CSV keeps the text and quotes it"
+
+
+def test_an_ensembles_row_says_how_it_was_scored(tmp_path):
+    make(tmp_path)
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"members": {}, "notes": {"dev": "cross-fitted"}}))
+    (tmp_path / "recipe.toml").unlink()
+    row = Row(tmp_path, find_runs(tmp_path))
+    assert find_remarks(row) == ["cross-fitted"] and row.report("sst") == (None, None, None)
+
+
+def test_the_command_prints_or_writes(tmp_path, capsys):
+    make(tmp_path / "a", expected=BOTH)
+    assert run_command(main, [str(tmp_path / "a")]) == 0
+    printed = capsys.readouterr().out
+    assert run_command(main, [str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "table.md").read_text(encoding="utf-8") == printed and "on the report's scale" in printed
+    assert (tmp_path / "out" / "table.csv").read_text(encoding="utf-8").startswith("run,recipe,seeds,sst,")
+
+
+@pytest.mark.parametrize("arguments, words", [(["nowhere"], "holds no finished run"), ([], "required: RUN"),
+                                              (["--outt", "x", "a"], "did you mean --out")])
+def test_bad_input_is_one_line(capsys, arguments, words):
+    assert run_command(main, arguments) == 2
+    shown = capsys.readouterr().err
+    assert words in shown and shown.count("\n") == 2
