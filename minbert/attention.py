@@ -53,7 +53,9 @@ def attention_probabilities(query_BHQK: Tensor, key_BHTK: Tensor, mask: Tensor |
 class SelfAttention(nn.Module):
     """Every token's new vector: a mixture of all tokens' values.
 
-    With `fused = True` the same product is left to torch's scaled_dot_product_attention; a test holds the two equal.
+    With `fused = True` the same product is left to torch's scaled_dot_product_attention. A test holds the two equal for
+    every token that may see some key. Of one that may see none, as in a sentence of padding alone, the result means
+    nothing: by hand it is the mean of all values, torch's is 0.
     """
 
     def __init__(self, config: BertConfig) -> None:
@@ -78,7 +80,7 @@ class SelfAttention(nn.Module):
         query_BHQK = split_heads(self.query(hidden_BTD[:, asking]), self.heads)
         key_BHTK = split_heads(self.key(hidden_BTD), self.heads)
         value_BHTK = split_heads(self.value(hidden_BTD), self.heads)
-        if mask is not None:
+        if mask is not None and mask.shape[2] > 1:  # one row for all tokens serves whoever asks
             mask = mask[:, :, asking]
         if self.fused and maps is None:
             rate = self.dropout.p if self.training else 0.0

@@ -71,6 +71,10 @@ def load_with_flags(name: str, flags: argparse.Namespace, mode: str | None) -> R
         "learning_rate": (flags.lr, ["optimizer"]), "frozen_learning_rate": (flags.lr, ["optimizer"]),
         "dropout": (flags.hidden_dropout_prob, tasks),
     }
+    if flags.epochs and any(stage.budget for stage in recipe.stages):
+        raise MinbertError(f"--epochs {flags.epochs}: recipe {recipe.name} trains by a budget of passes for each task",
+                           "--set stages.0.budget.TASK=PASSES changes it")
+    keys["learning_rate"][1].extend(place for place, stage in zip(stages, recipe.stages, strict=True) if stage.learning_rate)
     given = [f"{place}.{key}={value}" for key, (value, places) in keys.items() if value is not None for place in places]
     given += [f"{key}={value}" for key, value in (("seed", flags.seed), ("precision", flags.precision)) if value is not None]
     return load_recipe(name, [*flags.settings, *given])
@@ -212,7 +216,8 @@ def run_and_report(recipe: Recipe, setting: Setting) -> dict:
         raise
     for split in ("dev", "test"):
         if split in results:
-            print(f"\n{split} scores of the best checkpoint (epoch {results['best_epoch']}, chosen on dev by "
+            place = f"stage {results['best_stage']}, epoch {results['best_epoch']}"
+            print(f"\n{split} scores of the best checkpoint ({place}, chosen on dev by "
                   f"{results['select_by']}):\n{result_table(results, split)}")
     for name in guesses(results):
         print(f"note    {name}: not clearly better than giving every example the same answer; more epochs, or another --lr?")

@@ -25,7 +25,7 @@ from minbert.tokenizer import BertTokenizer
 from multitask.checkpoint import build_model
 from multitask.command_line import find_files, read_data
 from multitask.flags import Parser, number, run_command
-from multitask.recipe import JOINT, Recipe, load_recipe
+from multitask.recipe import JOINT, PRETRAINING, Recipe, load_recipe
 from multitask.run import add_features
 from multitask.schedules import make_schedule
 from multitask.stage import Parts, make_optimizer, start_stage
@@ -66,17 +66,17 @@ def measure(recipe: Recipe, parts: Parts, steps: int = 3) -> list[Effect]:
 
 
 def gradient(state: TrainState, names: tuple[str, ...]) -> Tensor:
-    """grad_P of one step, leaving the state as it was: weights, streams and random numbers."""
+    """grad_P of one step on a batch of each objective, leaving the state as it was: weights, streams and random numbers."""
     generators = torch.get_rng_state()
     places = {name: state.objectives[name].stream.state_dict() for name in names}
-    targets = copy.deepcopy(state.combine)
+    # one batch: a technique may draw random numbers, and would change the next batch's dropout by that alone
+    state = replace(state, stage=replace(state.stage, accumulate=1), combine=copy.deepcopy(state.combine))
     take_gradient(state, names)
     grad_P = torch.cat([(torch.zeros_like(parameter) if parameter.grad is None else parameter.grad).flatten()
                         for parameter in state.model.parameters() if parameter.requires_grad])
     state.optimizer.zero_grad(set_to_none=True)
     for name, place in places.items():
         state.objectives[name].stream.load_state_dict(place)
-    state.combine = targets
     torch.set_rng_state(generators)
     return grad_P
 
@@ -111,8 +111,10 @@ def optimizer_effects(recipe: Recipe, state: TrainState) -> Iterator[Effect]:
     """Learning rates by layer and for heads: a first step's update with them and without. Averages: their distance from
     the weights against the way the weights have gone."""
     names = tuple(state.stage.objectives if state.stage.schedule in JOINT else state.stage.objectives[:1])
+    # where the encoder is frozen there are no rates to set apart; where no task is trained no head has one
+    idle = set(OPTIMIZER) if state.model.frozen else {"head_factor"} if set(names) <= set(PRETRAINING) else set()
     for key, neutral in OPTIMIZER.items():
-        if getattr(recipe.optimizer, key) != neutral:
+        if key not in idle and getattr(recipe.optimizer, key) != neutral:
             plain = replace(recipe, optimizer=replace(recipe.optimizer, **{key: neutral}))
             yield Effect(key, relative_change(update(recipe, state, names), update(plain, state, names)), "update")
     if recipe.optimizer.average == "ema":
@@ -120,7 +122,7 @@ def optimizer_effects(recipe: Recipe, state: TrainState) -> Iterator[Effect]:
         with state.average.applied():
             averaged = flatten(state)
         yield Effect("ema", relative_change(averaged, live), "weights")
-    for key in (recipe.optimizer.schedule, recipe.optimizer.average):
+    for key in (state.stage.learning_rate_schedule or recipe.optimizer.schedule, recipe.optimizer.average):
         if key in LATER:
             yield Effect(key, None, LATER[key])
 
@@ -161,10 +163,14 @@ def order_effects(state: TrainState) -> Iterator[Effect]:
 def part_effects(state: TrainState) -> Iterator[Effect]:
     """Parts that the recipe adds to the model (projected attention, adapters, parts of speech, extra heads): the share of
     the gradient's length that falls on them."""
-    groups = {"encoder.parts.": "added layers", "tags.": "parts of speech", "pretraining.": "the objective's own head"}
+    learning = [(key, one) for key, one in state.model.named_parameters() if one.requires_grad]
     for name in state.stage.objectives:
+        groups = {f"pretraining.{name}.": "the objective's own head", "encoder.parts.": "added layers"}
+        if name not in PRETRAINING:
+            groups["tags."] = "parts of speech"
+        if not any(key.startswith(tuple(groups)) for key, _ in learning):
+            continue
         grad_P = gradient(replace(state, penalties=[], combine=None), (name,))
-        learning = [(key, one) for key, one in state.model.named_parameters() if one.requires_grad]
         pieces = grad_P.split([one.numel() for _, one in learning])
         for group, title in groups.items():
             added = [piece for (key, _), piece in zip(learning, pieces, strict=True) if key.startswith(group)]
@@ -187,6 +193,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--model", metavar="NAME", help="a folder, a hub name or minilm (default: bert-base-uncased)")
     parser.add_argument("--data_dir", type=Path, metavar="DIR", help="folder of the course's files (default: data)")
     parser.add_argument("--steps", type=number(int, 1, 1000), default=3, help="steps before measuring (default: 3)")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     flags = parser.parse_args(arguments)
     recipe = load_recipe(flags.recipe, flags.settings)
     model_folder = find_model(flags.model or recipe.model or None).folder

@@ -18,10 +18,10 @@ from scipy.special import expit, softmax
 
 from minbert.files import MinbertError, write_text
 from multitask.ensemble_rules import RULES, Answers, Rule
-from multitask.evaluate import score_task, summarise, write_predictions
+from multitask.evaluate import score_task, write_predictions
 from multitask.flags import Parser, number, run_command
 from multitask.outputs import write_outputs
-from multitask.record import main_score, to_json
+from multitask.record import describe_split, to_json
 from multitask.report import result_table
 from multitask.run_folder import Predicted, Run, check_same_examples, find_runs, read_predictions
 from multitask.tables import TASKS, Task
@@ -66,15 +66,6 @@ def gather(runs: Sequence[Run], task: Task, split: str) -> tuple[list[str], Answ
     return predicted[0].ids, Answers(task.kind, predicted[0].labels_N, predictions_MN, values)
 
 
-def score_split(combined: dict[str, Combined]) -> dict:
-    """A split's part of results.json, as a run writes it."""
-    scores = {name: score_task(TASKS[name], one.predictions_N, one.labels_N) for name, one in combined.items()}
-    majority = {name: None if TASKS[name].kind == "score"
-                else float(np.unique(one.labels_N, return_counts=True)[1].max() / len(one.ids)) for name, one in combined.items()}
-    return {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()}),
-            "examples": {name: len(one.ids) for name, one in combined.items()}, "majority": majority}
-
-
 def combine_task(runs: Sequence[Run], task: Task, rule: Rule, threshold: float | None
                  ) -> tuple[dict[str, int], dict[str, Combined]]:
     """Run -> how often it is a member, and the answers by split; test where the runs have outputs for it."""
@@ -107,7 +98,8 @@ def build_ensemble(runs: Sequence[Run], rule: str, thresholds: dict[str, float])
         labelled = {name: splits[split] for name, splits in answers.items()
                     if split in splits and not np.isnan(splits[split].labels_N).any()}
         if labelled:
-            results[split] = score_split(labelled)
+            scores = {name: score_task(TASKS[name], one.predictions_N, one.labels_N) for name, one in labelled.items()}
+            results[split] = describe_split(scores, {name: one.labels_N for name, one in labelled.items()})
     return results | {"seconds": sum(run.results["seconds"] for run in runs)}, answers
 
 

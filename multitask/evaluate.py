@@ -33,10 +33,19 @@ class Score:
         return (self.high - self.low) / 2
 
 
+def as_vectors(predictions_N: np.ndarray, labels_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays. Raises ValueError unless each is N numbers: a column beside a row would be compared all with all."""
+    predictions_N, labels_N = np.asarray(predictions_N), np.asarray(labels_N)
+    if predictions_N.ndim != 1 or predictions_N.shape != labels_N.shape:
+        raise ValueError(f"predictions of shape {predictions_N.shape} and labels of shape {labels_N.shape}: expected (N,) twice")
+    return predictions_N, labels_N
+
+
 # Exercise 8.1: accuracy
 def accuracy(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
     """The share of predictions that equal their label, 0..1; nan without examples."""
-    return float(np.mean(np.asarray(predictions_N) == np.asarray(labels_N))) if len(labels_N) else math.nan
+    predictions_N, labels_N = as_vectors(predictions_N, labels_N)
+    return float(np.mean(predictions_N == labels_N)) if len(labels_N) else math.nan
 
 
 # Exercise 8.2: Pearson correlation
@@ -45,8 +54,7 @@ def pearson(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
 
     nan, not 0, where either side is constant or there are fewer than two examples: r is not defined there.
     """
-    x = np.asarray(predictions_N, dtype=np.float64)
-    y = np.asarray(labels_N, dtype=np.float64)
+    x, y = (values_N.astype(np.float64) for values_N in as_vectors(predictions_N, labels_N))
     if len(x) < 2 or np.all(x == x[0]) or np.all(y == y[0]):
         return math.nan
     # r = sum (x - mean x)(y - mean y) / sqrt(sum (x - mean x)^2 sum (y - mean y)^2)
@@ -62,7 +70,7 @@ def spearman(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
 
 def macro_f1(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
     """The mean over classes of F1 = 2 TP / (2 TP + FP + FN); a class counts if it is among labels or predictions."""
-    predictions_N, labels_N = np.asarray(predictions_N), np.asarray(labels_N)
+    predictions_N, labels_N = as_vectors(predictions_N, labels_N)
     scores = []
     for label in np.union1d(predictions_N, labels_N):
         hits = np.sum((predictions_N == label) & (labels_N == label))
@@ -89,7 +97,9 @@ def fisher_interval(r: float, count: int) -> Score:
 
 def predict(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: list[Example]) -> np.ndarray:
     """outputs_NC, or outputs_N of a target with one column, in the examples' order, with dropout off; the model's mode is
-    kept. Where the recipe says `symmetric`, the mean of a pair's two orders."""
+    kept. Where the recipe says `symmetric`, the mean of a pair's two orders. Raises MinbertError without examples."""
+    if not examples:
+        raise MinbertError(f"{task}: there is no example to predict", "give it a file with at least one row")
     was_training = model.training
     orders = [examples]
     if model.tasks[task].symmetric:
@@ -122,9 +132,9 @@ def score_task(task: Task, predictions_N: np.ndarray, labels_N: np.ndarray) -> d
             "macro_f1": Score(macro_f1(predictions_N, labels_N), nothing, nothing)}
 
 
-def overall_raw(*scores: float) -> float:
-    """The 2023 course's score: the mean of the tasks' main scores, for sst, para and sts two accuracies and r."""
-    return sum(scores) / len(scores)
+def overall_raw(sst: float, para: float, sts: float) -> float:
+    """The 2023 course's score: the mean of two accuracies and r."""
+    return (sst + para + sts) / 3
 
 
 def overall_normalised(sst: float, para: float, sts: float) -> float:
@@ -139,7 +149,7 @@ def summarise(main: dict[str, Score]) -> dict[str, Score]:
     interval takes the tasks' errors as independent: half-width = sqrt(sum of squares) / number of tasks.
     """
     def mean(scores: list[Score]) -> Score:
-        value = overall_raw(*(score.value for score in scores))
+        value = sum(score.value for score in scores) / len(scores)
         half = math.sqrt(sum(score.half_width**2 for score in scores)) / len(scores)
         return Score(value, value - half, value + half)
 

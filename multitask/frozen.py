@@ -7,6 +7,7 @@ Right because nothing before the heads is random or changes: the encoder does no
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -55,12 +56,16 @@ def encode_once(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examp
 def frozen_objective(objective: Supervised, model: MultitaskBert, tokenizer: BertTokenizer) -> FrozenSupervised:
     """The same objective on vectors: its batches hold the same examples in the same order."""
     stream = objective.stream
-    vectors_NVD = encode_once(model, tokenizer, objective.name, stream.examples)
+
+    @cache  # at the first batch: by then the weights are those that the stage starts from, after a resume too
+    def vectors() -> Tensor:
+        return encode_once(model, tokenizer, objective.name, stream.examples)
+
     dtype = torch.int64 if TASKS[objective.name].kind == "classes" else torch.float32
 
     def collate(places: Sequence[int]) -> FrozenBatch:
         rows = [stream.examples[place] for place in places]
-        vectors_BVD = vectors_NVD[list(places)]
+        vectors_BVD = vectors()[list(places)]
         return FrozenBatch(tuple(row.id for row in rows), torch.cat(vectors_BVD.unbind(dim=1)),
                            torch.tensor([row.label for row in rows], dtype=dtype))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from multitask.data import Encoding, Tokens, find_encoding, join_texts
-from multitask.encoders import SharedEncoder
+from multitask.encoders import Encoder
 from multitask.features import TAGS
 from multitask.heads import HEADS, mean_pool
 from multitask.recipe import Recipe
@@ -21,7 +21,7 @@ class MultitaskBert(nn.Module):
     Independently encoded pairs come stacked, as tokens and as vectors: B first sentences, then the B second ones.
     """
 
-    def __init__(self, encoder: SharedEncoder, recipe: Recipe, cls_id: int, sep_id: int) -> None:
+    def __init__(self, encoder: Encoder, recipe: Recipe, cls_id: int, sep_id: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleDict({

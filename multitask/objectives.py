@@ -16,13 +16,13 @@ class Objective(Protocol):
     stream: BatchStream  # its length is a pass; its state_dict the place in it
 
     def next_batch(self) -> Batch: ...
-    def output(self, model: MultitaskBert, batch: Batch, embedded_BTD: Tensor | None = None) -> Tensor: ...
+    def output(self, model: MultitaskBert, batch: Batch) -> Tensor: ...
     def loss(self, output: Tensor, batch: Batch) -> Tensor: ...
-    def divergence(self, output: Tensor, other: Tensor) -> Tensor: ...
 
 
 class Supervised:
-    """An objective with labelled examples of one task."""
+    """An objective with labelled examples of one task; the one kind that penalties are for. They put `embedded_BTD` in the
+    place of what the model makes of the tokens, and ask how far two outputs are apart."""
 
     def __init__(self, name: str, target: Target, stream: BatchStream) -> None:
         self.name, self.target, self.stream = name, target, stream

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from minbert.files import MinbertError
 from multitask.data import Batch
 from multitask.model import MultitaskBert
-from multitask.objectives import Objective
+from multitask.objectives import Supervised
 from multitask.recipe import BregmanRecipe, RDropRecipe, SmartRecipe, StageRecipe
 from multitask.targets import symmetric_kl as symmetric_kl  # what classes diverge by; offered here too
 
@@ -29,7 +29,7 @@ class Penalty(Protocol):
     name: str
     tasks: tuple[str, ...]
 
-    def __call__(self, model: MultitaskBert, objective: Objective, batch: Batch, output: Tensor) -> Tensor:
+    def __call__(self, model: MultitaskBert, objective: Supervised, batch: Batch, output: Tensor) -> Tensor:
         """A scalar, its weight included; `output` is the training pass's for this batch."""
 
     def after_step(self, model: MultitaskBert) -> None:
@@ -95,7 +95,7 @@ class Smart(Penalty):
         self.epsilon = epsilon if recipe.epsilon is None else recipe.epsilon
         self.noise_std = noise_std if recipe.noise_std is None else recipe.noise_std
 
-    def __call__(self, model: MultitaskBert, objective: Objective, batch: Batch, output: Tensor) -> Tensor:
+    def __call__(self, model: MultitaskBert, objective: Supervised, batch: Batch, output: Tensor) -> Tensor:
         device = batch.tokens.ids_BT.device
         off, shared, on = (self.recipe.dropout == choice for choice in ("off", "shared_masks", "on"))
 
@@ -147,7 +147,7 @@ class Bregman(Penalty):
         self.teacher = copy.deepcopy(model).eval()
         self.step = 0  # steps of the optimizer that are done
 
-    def __call__(self, model: MultitaskBert, objective: Objective, batch: Batch, output: Tensor) -> Tensor:
+    def __call__(self, model: MultitaskBert, objective: Supervised, batch: Batch, output: Tensor) -> Tensor:
         if self.recipe.student_dropout == "off":
             with dropout_off(model):
                 output = objective.output(model, batch)
@@ -184,7 +184,7 @@ class RDrop(Penalty):
         self.recipe, self.tasks = recipe, tasks
 
     # Exercise 10.3: R-Drop
-    def __call__(self, model: MultitaskBert, objective: Objective, batch: Batch, output: Tensor) -> Tensor:
+    def __call__(self, model: MultitaskBert, objective: Supervised, batch: Batch, output: Tensor) -> Tensor:
         """What makes the first pass's loss the whole of R-Drop's.
 
         Steps: a second pass with dropout on; the divergence of the two outputs; the second pass's loss. In the form

@@ -27,6 +27,7 @@ from multitask.model import MultitaskBert
 from multitask.objectives import Objective
 from multitask.recipe import PretrainingRecipe
 from multitask.tables import TASKS
+from multitask.targets import at_least_float32
 from multitask.word_prediction import KINDS, collate_texts, each_text_once, make_word_prediction
 
 
@@ -38,7 +39,9 @@ def ranking_loss(anchors_KD: Tensor, positives_KD: Tensor, scale: float = 20.0) 
     answer is its own number. All other positives are negatives, so they should not mean the same.
     """
     # J = -1/K sum_i (S_ii - log sum_j exp S_ij),  S_ij = C cos(a_i, p_j)
-    scores_KK = scale * F.cosine_similarity(anchors_KD.float()[:, None], positives_KD.float()[None], dim=-1)
+    with torch.autocast(anchors_KD.device.type, enabled=False):  # a bfloat16 product would leave a score two or three digits
+        unit_KD, other_KD = (F.normalize(at_least_float32(vectors_KD)) for vectors_KD in (anchors_KD, positives_KD))
+        scores_KK = scale * unit_KD @ other_KD.T
     return F.cross_entropy(scores_KK, torch.arange(len(scores_KK), device=scores_KK.device))
 
 
@@ -51,9 +54,12 @@ def margin_contrastive_loss(u_BD: Tensor, v_BD: Tensor, labels_B: Tensor, margin
     of the margin for label 0; the mean. The Euclidean distance is of the vectors as they are: BERT's are so long (about 15)
     that no two of them are within a margin of 0.5. It has 1e-6 added to every difference, for a slope at d = 0.
     """
-    u_BD, v_BD = u_BD.float(), v_BD.float()
+    if distance not in ("cosine", "euclidean"):
+        raise ValueError(f"margin_contrastive_loss: distance {distance!r} is not 'cosine' or 'euclidean'")
+    u_BD, v_BD = at_least_float32(u_BD), at_least_float32(v_BD)
     cosine = distance == "cosine"
     distance_B = 1 - F.cosine_similarity(u_BD, v_BD) if cosine else F.pairwise_distance(u_BD, v_BD, eps=1e-6)
+    labels_B = labels_B.to(distance_B.dtype)
     # L = 1/2 (y d^2 + (1 - y) max(0, m - d)^2)
     return (labels_B * distance_B**2 + (1 - labels_B) * F.relu(margin - distance_B) ** 2).mean() / 2
 
@@ -96,12 +102,10 @@ class SentenceObjective:
     def next_batch(self) -> Batch:
         return self.stream.next_batch()
 
-    def output(self, model: MultitaskBert, batch: Batch, embedded_BTD: Tensor | None = None) -> Tensor:
+    def output(self, model: MultitaskBert, batch: Batch) -> Tensor:
         """sentence_BD."""
         tokens, is_cls = batch.tokens, self.recipe.pooling == "cls"
-        if embedded_BTD is None:
-            embedded_BTD = model.encoder.embed("", tokens)
-        hidden_BQD = model.encoder.encode("", embedded_BTD, tokens.mask_BT, first_only=is_cls)
+        hidden_BQD = model.encoder.encode("", model.embed("", tokens), tokens.mask_BT, first_only=is_cls)
         return hidden_BQD[:, 0] if is_cls else mean_pool(hidden_BQD, tokens.mask_BT)
 
 
@@ -123,11 +127,11 @@ class SimCSE(Ranking):
     """Each sentence finds itself under another dropout mask (Gao et al. 2021, section 3), through a layer that only
     training has. Its loss on dev does not exist: without dropout both are the same."""
 
-    def output(self, model: MultitaskBert, batch: Batch, embedded_BTD: Tensor | None = None) -> Tensor:
+    def output(self, model: MultitaskBert, batch: Batch) -> Tensor:
         if not any(isinstance(part, nn.Dropout) and part.training and part.p > 0 for part in model.encoder.modules()):
             raise MinbertError("simcse compares a sentence under two dropout masks, but the encoder's dropout is off",
                                "train mode, a model with dropout above 0, and no select_by = \"loss\"")
-        return model.pretraining[self.name](super().output(model, batch, embedded_BTD))
+        return model.pretraining[self.name](super().output(model, batch))
 
 
 class MarginContrastive(SentenceObjective):
@@ -144,8 +148,9 @@ def make_pretraining(name: str, recipe: PretrainingRecipe, examples: Mapping[str
 
     What it trains besides the encoder is in model.pretraining[name]; what is there already is used as it is.
     sentiment_ranking's batches have 2 sentences per class and `per_class`, whatever `batch_size` is.
-    Raises MinbertError where the examples do not suffice.
+    Raises MinbertError where the examples do not suffice, or the model has too few positions for them.
     """
+    check_positions(recipe, examples, model)
     if name in KINDS:
         return make_word_prediction(name, recipe, examples, model, tokenizer, batch_size, seed, model_folder)
     text, pair = (Encoding(kind, max_length=recipe.max_length) for kind in ("single", "independent"))
@@ -165,6 +170,15 @@ def make_pretraining(name: str, recipe: PretrainingRecipe, examples: Mapping[str
     if not chosen:
         raise MinbertError(f"{name}: not one of the examples will do", "ranking needs pairs of label 1, the others any text")
     return kind(name, recipe, BatchStream(chosen, batch_size, seed, collate_them, name, encoding.length))
+
+
+def check_positions(recipe: PretrainingRecipe, examples: Mapping[str, Sequence[Example]], model: MultitaskBert) -> None:
+    """Raises MinbertError where one of the texts, each read by itself and cut at max_length, is too long for the model."""
+    encoding, positions = Encoding("independent", max_length=recipe.max_length), model.encoder.config.max_position_embeddings
+    longest = max((encoding.length(example) for task in examples.values() for example in task), default=0)
+    if longest > positions:
+        raise MinbertError(f"stages.pretraining.max_length {recipe.max_length} leaves a text {longest} tokens, more than the "
+                           f"model's {positions} positions", f"set it to {positions} or less")
 
 
 def make_sentiment_ranking(name: str, recipe: PretrainingRecipe, examples: Sequence[Example],

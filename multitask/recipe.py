@@ -28,7 +28,6 @@ USED_BY = {  # key of [stages.pretraining] -> the objectives that it means somet
     "pooling": VECTORS, "scale": VECTORS[:3], "margin": VECTORS[3:], "distance": VECTORS[3:], "per_class": VECTORS[1:2],
     "mask_rate": ("masked_lm",), "mask_choice": ("masked_lm",), "whole_word": ("masked_lm",)}
 JOINT = ("joint_min", "equal_resample")  # schedules whose steps take one batch of every objective
-RateSchedule = Literal["constant", "linear", "google", "halve_on_rise"]
 NOT_INHERITED = ("name", "source", "description", "expected", "reported")
 
 
@@ -95,7 +94,7 @@ class OptimizerRecipe:
     """AdamW, the course of the learning rate, clipping, and the averaging of weights."""
     learning_rate: float = key(above=0, at_most=1)
     frozen_learning_rate: float = key(1e-3, above=0, at_most=1)  # instead, where the encoder is frozen
-    head_factor: float = key(1.0, above=0)  # the heads' learning rate is this times the encoder's
+    head_factor: float = key(1.0, above=0)  # the heads' learning rate is this times that of an encoder that learns
     layer_decay: float = key(1.0, above=0, at_most=1)  # each layer's learning rate is this times the next one's
     weight_decay: float = key(0.01, at_least=0, at_most=1)
     betas: tuple[float, float] = key((0.9, 0.999), at_least=0, below=1)
@@ -103,7 +102,7 @@ class OptimizerRecipe:
     form: Literal["torch", "cs224n"] = "torch"
     amsgrad: bool = False
     decay_all: bool = False  # bias and LayerNorm decay too, as in the course's code
-    schedule: RateSchedule = "linear"
+    schedule: Literal["constant", "linear", "google", "halve_on_rise"] = "linear"
     warmup: float = key(0.1, at_least=0, at_most=1, only_with={"schedule": ("linear", "google")})  # share of steps
     clip: float = key(1.0, above=0)  # the largest global L2 norm a gradient may have
     average: Literal["none", "ema", "swa"] = "none"  # of weights, for evaluation: moving, or mean of the epochs' ends
@@ -188,7 +187,7 @@ class StageRecipe:
     train: Literal["full-model", "last-linear-layer"] = "full-model"
     frozen_dropout: bool = key(False, only_with={"train": ("last-linear-layer",)})  # leave the frozen encoder's dropout on
     learning_rate: float | None = key(None, above=0, at_most=1)  # left out: the optimizer's
-    learning_rate_schedule: RateSchedule | None = None  # left out: the optimizer's
+    learning_rate_schedule: Literal["constant", "halve_on_rise"] | None = None  # left out: the optimizer's
     # what the stage's best epoch, `patience` and `end_with` go by; left out: the recipe's. loss: the mean loss on dev
     select_by: Literal["overall_normalised", "overall_raw", "minimum", "loss", *TASKS] | None = None
     patience: int = key(0, at_least=0)  # stop after so many epochs without a better one; 0: never
@@ -232,6 +231,12 @@ def find_conflicts(recipe: Recipe) -> Iterator[tuple[Place, str]]:
     if recipe.features.synonyms != "none" and any(stage.fraction for stage in recipe.stages):
         # a copy could land in another part than its original
         yield ("features", "synonyms"), "does not go with fraction in a stage"
+    if all(stage.train == "last-linear-layer" for stage in recipe.stages):
+        needs = "needs a stage that trains the encoder, train = 'full-model'"
+        if recipe.encoder.kind != "shared":
+            yield ("encoder", "kind"), f"'{recipe.encoder.kind}' {needs}"
+        if recipe.features.part_of_speech != "none":
+            yield ("features", "part_of_speech"), needs
     for name, task in recipe.tasks.items():
         for place, wrong in find_task_conflicts(name, task):
             yield ("tasks", name, place), wrong
@@ -270,6 +275,22 @@ def find_stage_conflicts(recipe: Recipe, stage: StageRecipe) -> Iterator[tuple[P
             way_out = f"did you mean '{close[0]}'?" if close else f"known are {listed((*recipe.tasks, *PRETRAINING))}"
             yield ("objectives", index), f"{show(name)} is no objective; {way_out}"
     several = len(stage.objectives) > 1
+    unsupervised = [name for name in stage.objectives if name in PRETRAINING]
+    if unsupervised and stage.schedule == "equal_resample":
+        yield ("schedule",), f"'equal_resample' draws the rows of tasks; '{unsupervised[0]}' has none of its own"
+    if unsupervised and stage.short_batches == "nominal":
+        yield ("short_batches",), f"'nominal' is for tasks; the batches of '{unsupervised[0]}' differ in size"
+    if stage.patience and stage.schedule == "sequential_tasks":
+        yield ("patience",), "would stop before the later tasks of 'sequential_tasks' have had their turn"
+    if (stage.learning_rate_schedule or recipe.optimizer.schedule) == "halve_on_rise" and stage.schedule in (
+            "sequential_tasks", "epoch_dropout"):
+        yield ("schedule",), f"the epochs of '{stage.schedule}' train different tasks, whose losses 'halve_on_rise' would compare"
+    if stage.select_by and not stage.patience and stage.end_with != "best":
+        yield ("select_by",), "only goes with patience or end_with = 'best': the run's best checkpoint goes by the recipe's"
+    if stage.end_with == "best" and stage is recipe.stages[-1]:
+        yield ("end_with",), "is for a stage that another follows: the run keeps its best checkpoint anyway"
+    if stage.smart and stage.smart.dropout == "on" and recipe.precision == "bf16":
+        yield ("smart", "dropout"), "'on' compares the training pass with one in float32: with bf16 that measures rounding"
     if stage.steps_per_epoch and (stage.schedule == "epoch_dropout" or (stage.schedule.startswith("sequential") and several)):
         yield ("steps_per_epoch",), f"'{stage.schedule}' is a full pass over every task"
     if stage.steps_per_epoch and (stage.schedule in JOINT or stage.budget):

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -77,13 +78,25 @@ def score_outputs(name: str, target: Target, outputs: np.ndarray, examples: list
     return score_task(TASKS[name], predictions, np.array([example.label for example in examples]))
 
 
+def describe_split(scores: dict[str, dict[str, Score]], labels: dict[str, Sequence[float]]) -> dict:
+    """One split's part of results.json: scores, overall scores, and what to hold them against."""
+    return {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()}),
+            "examples": {name: len(labels[name]) for name in scores},
+            "majority": {name: majority(name, labels[name]) for name in scores}}
+
+
+def majority(name: str, labels: Sequence[float]) -> float | None:
+    """The accuracy of always answering the commonest label; None for a task with scores."""
+    return None if TASKS[name].kind == "score" else float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+
+
 def main_score(scores: dict[str, Score]) -> Score:
     return next(iter(scores.values()))
 
 
 def is_better(value: float, best: float | None) -> bool:
     """Whether an epoch's value makes it the best so far; anything is better than nan, which compares with nothing."""
-    return best is None or math.isnan(best) or value > best
+    return best is None or value > best or (math.isnan(best) and not math.isnan(value))
 
 
 def to_json(value: object, indent: int | None = None) -> str:
@@ -122,4 +135,4 @@ def describe_epoch(record: dict) -> str:
             values = "  ".join(f"{name} {value:.3g}" for name, value in record[title].items())
             parts.append(f"{title.replace('_', ' ')} {values}")
     parts.append(f"{record['seconds']:.0f} s, {record['examples_per_second']:.0f} examples/s")
-    return f"epoch {record['epoch']}: {'  |  '.join(parts)}{'  *best*' if record['best_so_far'] else ''}"
+    return f"stage {record['stage']}, epoch {record['epoch']}: {'  |  '.join(parts)}{'  *best*' if record['best_so_far'] else ''}"

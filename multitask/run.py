@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,30 +21,27 @@ import minbert
 from minbert.files import MinbertError, check_space, error_from_os, write_text
 from minbert.tokenizer import BertTokenizer
 from multitask.checkpoint import build_model, load_checkpoint, save_checkpoint
-from multitask.data import Example
-from multitask.evaluate import predict, summarise, write_predictions
+from multitask.evaluate import predict, write_predictions
 from multitask.features import augment, tag_examples
-from multitask.frozen import encode_once, predict_frozen
+from multitask.judge import Judge
 from multitask.model import MultitaskBert
 from multitask.outputs import write_outputs
-from multitask.recipe import PRETRAINING, Recipe, StageRecipe, to_toml
+from multitask.recipe import Recipe, to_toml
 from multitask.record import (
     EpochLog,
     append_line,
     describe_epoch,
+    describe_split,
     describe_step,
     is_better,
-    main_score,
-    sample_evenly,
-    score_epoch,
     score_outputs,
     to_json,
     value_of,
 )
 from multitask.report import report_text
-from multitask.stage import Parts, TaskData, count_steps, find_examples, make_objective, mean_loss, start_stage
+from multitask.stage import Parts, TaskData, count_steps, start_stage
 from multitask.tables import TASKS
-from multitask.train import run_stage
+from multitask.train import Step, run_stage
 
 
 @dataclass(frozen=True)
@@ -141,13 +138,7 @@ def train_stage(recipe: Recipe, index: int, parts: Parts, setting: Setting, best
     state, schedule = start_stage(recipe, index, parts)
     for note in filter(None, (getattr(objective, "note", "") for objective in state.objectives.values())):
         print(f"note    {note}", flush=True)
-    predictors = make_predictors(stage, parts)
-    some = {name: sample_evenly(find_examples(recipe, index, name, "train", parts)) for name in predictors}
-    chosen = stage.select_by or recipe.select_by
-    by_loss = None
-    if chosen == "loss":
-        by_loss = {name: make_objective(recipe, index, name, "dev", parts) for name in stage.objectives}
-    stage_best, best_epoch, kept_weights, log = None, 0, None, EpochLog()
+    judge, log = Judge(recipe, index, parts), EpochLog()
     with tqdm(total=count_steps(schedule, stage), desc=f"stage {index + 1}/{len(recipe.stages)}", unit="step",
               dynamic_ncols=True) as bar:
         for step in run_stage(state, schedule, stage.epochs, recipe.optimizer.clip):
@@ -158,73 +149,53 @@ def train_stage(recipe: Recipe, index: int, parts: Parts, setting: Setting, best
             record = describe_step(index, step, log, max(state.learning_rate.current))
             evaluated = time.perf_counter()
             with state.average.applied() if state.average else nullcontext():
-                outputs = {name: predictor() for name, predictor in predictors.items()}
-                scores = score_epoch(outputs, parts, some)
-                if by_loss:
-                    scores["dev_loss"] = mean_loss(by_loss, model, state.device)
-                record |= scores
+                outputs, scores = judge.score()
+                judge.note(scores, step.epoch)
                 if outputs and is_better(value := value_of(scores, recipe.select_by), best and best.value):
                     best = Best(index, step.epoch, value, outputs)
                     record["best_so_far"] = True
                     save_checkpoint(setting.folder / "best", recipe, model, parts.tokenizer, setting.facts)
-                if is_better(value := value_of(scores, chosen), stage_best):
-                    stage_best, best_epoch = value, step.epoch
-                    if stage.end_with == "best":
-                        kept_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            record["evaluation_seconds"] = time.perf_counter() - evaluated
+            record |= {**scores, "evaluation_seconds": time.perf_counter() - evaluated}
             append_line(setting.folder / "metrics.jsonl", to_json(record))
             bar.write(describe_epoch(record))
-            if stage.patience and step.epoch - best_epoch >= stage.patience:
-                bar.write(f"stopped: no better {chosen} in {stage.patience} epochs")
+            if judge.is_over(step.epoch):
+                bar.write(f"stopped: no better {judge.chosen} in {stage.patience} epochs")
                 break
             log = EpochLog()
-    if kept_weights:
-        model.load_state_dict(kept_weights)
+    if judge.weights:
+        model.load_state_dict(judge.weights)
     return best
 
 
-def make_predictors(stage: StageRecipe, parts: Parts) -> dict[str, Callable[[], np.ndarray]]:
-    """For every task a function that gives the outputs on dev; none where a stage trains no task, since there the heads
-    mean nothing yet. With a frozen encoder the dev sentences are encoded here, once."""
-    if set(stage.objectives) <= set(PRETRAINING):
-        return {}
-    model, tokenizer = parts.model, parts.tokenizer
-    predictors = {}
-    for name, task in parts.data.items():
-        if model.frozen:
-            views = [encode_once(model, tokenizer, name, task.dev)]
-            if model.tasks[name].symmetric:
-                views.append(encode_once(model, tokenizer, name, [example.swapped() for example in task.dev]))
-            predictors[name] = partial(predict_frozen, model, name, *views)
-        else:
-            predictors[name] = partial(predict, model, tokenizer, name, task.dev)
-    return predictors
-
-
-def describe_plan(recipe: Recipe, setting: Setting, timed_steps: int = 6) -> str:
-    """The resolved recipe, each stage's steps, the model's size, and the training time, taken from
-    `timed_steps` real steps after a first one."""
+def describe_plan(recipe: Recipe, setting: Setting) -> str:
+    """The resolved recipe, each stage's steps, the model's size, and the training time, taken from a few real steps."""
     torch.manual_seed(recipe.seed)
     tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
     model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
     lines, seconds = [to_toml(recipe)], 0.0
     parts = Parts(model, tokenizer, add_features(recipe, setting.data, model, tokenizer), setting.model_folder)
+    # a frozen encoder's vectors are computed once; here only those of a few batches
+    stages = tuple(replace(stage, frozen_dropout=stage.train == "last-linear-layer") for stage in recipe.stages)
     for index, stage in enumerate(recipe.stages):
-        state, schedule = start_stage(recipe, index, parts)
-        total = count_steps(schedule, stage)
+        state, schedule = start_stage(replace(recipe, stages=stages), index, parts)
+        steps = count_steps(schedule, stage)
+        computed = steps if stages[index] == stage else steps / stage.epochs
+        seconds += computed * time_step(run_stage(state, schedule, stage.epochs, recipe.optimizer.clip), steps)
         learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-        started = 0.0
-        for count, _ in enumerate(run_stage(state, schedule, stage.epochs, recipe.optimizer.clip)):
-            if count == 0:
-                started = time.perf_counter()  # the first step warms up
-            if count == min(timed_steps, total - 1):
-                break
-        seconds += total * (time.perf_counter() - started) / max(1, count)
-        lines.append(f"stage {index + 1}: {total} steps, {learning:,} weights learn")
+        lines.append(f"stage {index + 1}: {steps} steps, {learning:,} weights learn")
     size = sum(parameter.numel() for parameter in model.parameters())
     return "\n".join([*lines, f"model: {size:,} weights",
                       f"training: about {max(1, round(seconds / 60))} min on this machine (from a few steps a stage, "
                       "evaluation not counted)"])
+
+
+def time_step(steps: Iterator[Step], total: int, timed: int = 6) -> float:
+    """Seconds of one of `total` steps: the mean of `timed` after a first one, which warms up."""
+    next(steps)
+    started, count = time.perf_counter(), min(timed, total - 1)
+    for _ in islice(steps, count):
+        pass
+    return (time.perf_counter() - started) / max(1, count)
 
 
 def finish(recipe: Recipe, setting: Setting, parts: Parts, best: Best, seconds: float) -> dict:
@@ -249,17 +220,8 @@ def finish(recipe: Recipe, setting: Setting, parts: Parts, best: Best, seconds: 
             print(f"note    test scores for {', '.join(labelled)} only: the other test files lack labels")
         if labelled:
             scores = {name: score_outputs(name, model.targets[name], output, examples[name]) for name, output in labelled.items()}
-            results[split] = {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()}),
-                              "examples": {name: len(examples[name]) for name in scores},
-                              "majority": {name: majority(name, examples[name]) for name in scores}}
+            results[split] = describe_split(scores, {name: [example.label for example in examples[name]] for name in scores})
     return results | {"seconds": seconds, "hardware": hardware(setting.device)}
-
-
-def majority(name: str, examples: list[Example]) -> float | None:
-    """The accuracy of always answering the commonest label; None for a task with scores."""
-    if TASKS[name].kind == "score":
-        return None
-    return float(np.unique([example.label for example in examples], return_counts=True)[1].max() / len(examples))
 
 
 def environment(setting: Setting) -> dict:

@@ -2,7 +2,7 @@
 
 # N examples, C columns of the output
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,17 +65,33 @@ def read_run(folder: Path) -> Run:
     if not path.exists():
         raise MinbertError(f"{folder} holds no finished run", RUN_FOLDER)
     results = read_table(path, RUN_FOLDER)
+    if missing := list(find_missing(results)):
+        raise MinbertError(f"{path}: lacks {', '.join(missing)}", "only a finished run can be read")
     recipe = None if "members" in results else load_recipe(str(folder / "recipe.toml"))
-    try:
-        tasks = set(results["dev"]["tasks"]) & set(results["dev"]["examples"])
-        missing = [key for key in ("recipe", "facts", "seconds") if key not in results]
-    except (KeyError, TypeError):
-        tasks, missing = set(), ["dev scores"]
-    if missing or not tasks:
-        raise MinbertError(f"{path}: lacks {', '.join(missing or ['dev scores'])}", "only a finished run can be read")
-    if unknown := tasks - set(recipe.tasks if recipe else TASKS):
+    if unknown := set(results["dev"]["tasks"]) - set(recipe.tasks if recipe else TASKS):
         raise MinbertError(f"{path}: {', '.join(sorted(unknown))}: not a task of the run's recipe", "the folder mixes two runs")
     return Run(folder, results, recipe)
+
+
+def find_missing(results: dict) -> Iterator[str]:
+    """What is not in results.json, or is not what a run writes there."""
+    kinds = {"recipe": str, "facts": dict, "seconds": (int, float), "dev": dict}
+    yield from (name for name, kind in kinds.items() if not isinstance(results.get(name), kind))
+    dev = results.get("dev")
+    if not isinstance(dev, dict):
+        return
+    scores = {name: dev.get(name) for name in ("overall_raw", "overall_normalised")}
+    tasks, counts = dev.get("tasks"), dev.get("examples")
+    if not isinstance(tasks, dict) or not tasks or not isinstance(counts, dict) or counts.keys() != tasks.keys():
+        yield "dev scores"
+        return
+    for task, measures in tasks.items():
+        scores |= {f"{task} {name}": score for name, score in measures.items()} if isinstance(measures, dict) else {task: None}
+        if measures == {}:
+            yield f"dev scores of {task}"
+    for name, score in scores.items():
+        if not isinstance(score, dict) or not isinstance(score.get("value", ""), (int, float, type(None))):
+            yield f"dev score {name}"
 
 
 def read_predictions(run: Run, task: str, split: str) -> Predicted:

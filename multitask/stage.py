@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from minbert.tokenizer import BertTokenizer
@@ -67,6 +66,8 @@ def start_stage(recipe: Recipe, index: int, parts: Parts) -> tuple[TrainState, S
         state.average = WeightAverage(learning, settings.average, settings.average_decay)
     if stage.combine != "sum":
         shared = model.encoder.shared_parameters()
+        if model.tags is not None:
+            shared |= {"tags": model.tags.weight}
         state.combine = make_combine(stage, shared)
         state.rows = GradientRows(list(shared.values()), len(objectives))
     return state, schedule
@@ -110,8 +111,9 @@ def make_optimizer(recipe: Recipe, stage: StageRecipe, model: MultitaskBert) -> 
     settings = recipe.optimizer
     base = stage.learning_rate or (settings.frozen_learning_rate if model.frozen else settings.learning_rate)
     layers = model.encoder.config.num_hidden_layers
+    head_factor = 1.0 if model.frozen else settings.head_factor  # frozen_learning_rate is the heads' already
     groups = parameter_groups(model, settings.weight_decay, settings.decay_all, rate=lambda name: base * layer_factor(
-        name, layers, settings.layer_decay, settings.head_factor))
+        name, layers, settings.layer_decay, head_factor))
     return AdamW(groups, lr=base, betas=settings.betas, eps=settings.eps, amsgrad=settings.amsgrad, form=settings.form)
 
 
@@ -135,20 +137,3 @@ def group_sizes(parameters: dict[str, nn.Parameter], kind: str) -> list[int] | N
 
 def count_steps(schedule: Schedule, stage: StageRecipe) -> int:
     return sum(len(schedule(epoch)) for epoch in range(1, stage.epochs + 1))
-
-
-def mean_loss(objectives: dict[str, Objective], model: MultitaskBert, device: torch.device) -> float:
-    """The objectives' mean loss over one pass each, with dropout off: what `select_by = "loss"` goes by."""
-    was_training, means = model.training, []
-    model.eval()
-    with torch.inference_mode():
-        for objective in objectives.values():
-            objective.stream.load_state_dict({"pass": 0, "position": 0})  # every epoch is judged by the same batches
-            losses, rows = [], []
-            for _ in range(len(objective.stream)):
-                batch = objective.next_batch().to(device)
-                losses.append(float(objective.loss(objective.output(model, batch), batch)))
-                rows.append(len(batch.ids))
-            means.append(sum(loss * count for loss, count in zip(losses, rows, strict=True)) / sum(rows))
-    model.train(was_training)
-    return sum(means) / len(means)

@@ -3,6 +3,7 @@
 A run that is stopped after any step, and entered again with this state, goes on to the same weights bit for bit.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -49,13 +50,14 @@ class TrainState:
         if self.average:
             self.average.after_step()
         self.step += 1
-        if isinstance(self.learning_rate.factor, HalveOnRise):
+        halving = self.learning_rate.factor if isinstance(self.learning_rate.factor, HalveOnRise) else None
+        if halving:
             self.epoch_loss += sum(float(loss) for loss in losses.values())
         if not ends_epoch:
             return
         if self.average:
             self.average.after_epoch()
-        if isinstance(self.learning_rate.factor, HalveOnRise) and self.learning_rate.factor.observe(self.epoch_loss):
+        if halving and halving.observe(self.epoch_loss):
             self.learning_rate.apply()
         self.epoch_loss = 0.0
 
@@ -73,15 +75,15 @@ class TrainState:
             "combine": self.combine.state_dict() if isinstance(self.combine, GradVac) else {},
             "average": self.average.state_dict() if self.average else {},
             # dropout, noise and PCGrad's meetings draw from torch's global generators
-            "generators": {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()}
-                                                             if torch.cuda.is_initialized() else {}),
+            "generators": {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(self.device)}
+                                                             if self.device.type == "cuda" else {}),
         }
 
     def load_state_dict(self, saved: dict) -> None:
         """Goes to the place that `saved` was taken at."""
         self.epoch, self.step, self.epoch_loss = saved["epoch"], saved["step"], saved["epoch_loss"]
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        self.optimizer.load_state_dict(copy.deepcopy(saved["optimizer"]))  # it would keep the tensors it is given
         self.learning_rate.load_state_dict(saved["learning_rate"])
         for name, objective in self.objectives.items():
             objective.stream.load_state_dict(saved["objectives"][name])
@@ -93,4 +95,4 @@ class TrainState:
             self.average.load_state_dict(saved["average"])
         torch.set_rng_state(saved["generators"]["cpu"])
         if "cuda" in saved["generators"]:
-            torch.cuda.set_rng_state(saved["generators"]["cuda"])
+            torch.cuda.set_rng_state(saved["generators"]["cuda"], self.device)

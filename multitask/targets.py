@@ -31,22 +31,25 @@ class Target:
 # Exercise 6.3: the loss of each task
 def sentiment_loss(output_BC: Tensor, labels_B: Tensor) -> Tensor:
     """Mean cross-entropy between softmax(output) and the class labels: -log p[label]."""
-    return F.cross_entropy(output_BC.float(), labels_B)
+    return F.cross_entropy(at_least_float32(output_BC), labels_B)
 
 
 def paraphrase_loss(output_B: Tensor, labels_B: Tensor) -> Tensor:
     """Mean binary cross-entropy of one logit per pair: -y log s(z) - (1 - y) log(1 - s(z))."""
-    return F.binary_cross_entropy_with_logits(output_B.float(), labels_B)
+    output_B = at_least_float32(output_B)
+    return F.binary_cross_entropy_with_logits(output_B, labels_B.to(output_B.dtype))
 
 
 def similarity_loss(output_B: Tensor, labels_B: Tensor) -> Tensor:
     """Mean squared error on the labels' own scale; labels stay fractions (2.4 is not 2)."""
-    return F.mse_loss(output_B.float(), labels_B.float())
+    output_B = at_least_float32(output_B)
+    return F.mse_loss(output_B, labels_B.to(output_B.dtype))
 
 
 def one_hot_loss(output_BC: Tensor, labels_B: Tensor) -> Tensor:
     """Mean squared error, over rows and classes, to 1 for the label's class and 0 for the others."""
-    return F.mse_loss(output_BC.float(), F.one_hot(labels_B, output_BC.shape[-1]).float())
+    output_BC = at_least_float32(output_BC)
+    return F.mse_loss(output_BC, F.one_hot(labels_B, output_BC.shape[-1]).to(output_BC.dtype))
 
 
 # Exercise 6.4: symmetric KL
@@ -55,7 +58,12 @@ def symmetric_kl(logits_BC: Tensor, other_BC: Tensor) -> Tensor:
 
     Steps: log-softmax of both over the classes; weigh the difference of the logs with the difference of the
     probabilities; sum over classes; mean over rows.
+
+    Raises ValueError for a single column, whose softmax is always 1, and for a single axis, which would be the batch's.
     """
+    if logits_BC.shape != other_BC.shape or logits_BC.dim() != 2 or logits_BC.shape[1] < 2:
+        raise ValueError(f"symmetric_kl: logits of shapes {tuple(logits_BC.shape)} and {tuple(other_BC.shape)}, expected "
+                         "(batch, classes) twice, with two classes or more; one logit goes to bernoulli_symmetric_kl")
     logs_BC = F.log_softmax(at_least_float32(logits_BC), dim=-1)
     other_logs_BC = F.log_softmax(at_least_float32(other_BC), dim=-1)
     # KL(P || Q) + KL(Q || P) = sum_c (p_c - q_c)(log p_c - log q_c)
@@ -79,7 +87,7 @@ def squared_error(output: Tensor, other: Tensor) -> Tensor:
 
 
 def at_least_float32(output: Tensor) -> Tensor:
-    """Small differences would drown in bfloat16's rounding."""
+    """Small differences would drown in bfloat16's rounding; float64 stays what it is."""
     return output.to(torch.promote_types(output.dtype, torch.float32))
 
 

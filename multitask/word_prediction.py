@@ -25,6 +25,7 @@ from minbert.weights import load_vocabulary_head, read_folder
 from multitask.data import Batch, BatchStream, Encoding, Example, Tokens, join_parts, make_generator, pad
 from multitask.model import MultitaskBert
 from multitask.recipe import PretrainingRecipe
+from multitask.targets import at_least_float32
 
 IGNORED = -100  # the label of a token that is not to be predicted
 TEXT = Encoding("single")
@@ -112,10 +113,10 @@ class WordPrediction:
         ids_BT, labels_BT = self.alter(batch.tokens, generator)
         return Batch(batch.ids, replace(batch.tokens, ids_BT=ids_BT), labels_BT)
 
-    def output(self, model: MultitaskBert, batch: Batch, embedded_BTD: Tensor | None = None) -> Tensor:
+    def output(self, model: MultitaskBert, batch: Batch) -> Tensor:
         """scores_NV of the tokens that are to be predicted, row by row."""
-        if embedded_BTD is None:
-            embedded_BTD = model.encoder.embed("", batch.tokens)
+        # not model.embed: the parts of speech, where there are any, tell of the words that are to be predicted
+        embedded_BTD = model.encoder.embed("", batch.tokens)
         hidden_BTD = model.encoder.encode("", embedded_BTD, self.visible(batch))
         hidden_ND = hidden_BTD[batch.labels != IGNORED]  # the vocabulary is wide: score no token in vain
         return model.pretraining[self.name](hidden_ND[None])[0]
@@ -123,7 +124,7 @@ class WordPrediction:
     def loss(self, output_NV: Tensor, batch: Batch) -> Tensor:
         """Mean cross-entropy of the predicted tokens; 0, with a gradient of 0, where there is none."""
         labels_N = batch.labels[batch.labels != IGNORED]
-        return F.cross_entropy(output_NV.float(), labels_N, reduction="sum") / max(1, len(labels_N))
+        return F.cross_entropy(at_least_float32(output_NV), labels_N, reduction="sum") / max(1, len(labels_N))
 
 
 class MaskedLanguageModel(WordPrediction):
@@ -175,16 +176,18 @@ def each_text_once(examples: Mapping[str, Sequence[Example]]) -> list[Example]:
     texts = {}
     for task in examples.values():
         for example in task:
-            for text, pieces in zip(example.texts, example.pieces, strict=True):
+            for side, (text, pieces) in enumerate(zip(example.texts, example.pieces, strict=True)):
                 if pieces:
-                    texts.setdefault(tuple(pieces), Example(example.id, (text,), None, (pieces,)))
+                    tags = example.tags and (example.tags[side],)
+                    texts.setdefault(tuple(pieces), Example(example.id, (text,), None, (pieces,), tags))
     return list(texts.values())
 
 
 def collate_texts(examples: Sequence[Example], tokenizer: BertTokenizer, encoding: Encoding) -> Batch:
-    """The examples' only texts as one batch, without labels."""
+    """The examples' only texts as one batch, without labels. Either all of the examples have tags, or none."""
     sequences = [join_parts(example.pieces, tokenizer.cls_id, tokenizer.sep_id, encoding) for example in examples]
-    return Batch(tuple(example.id for example in examples), pad(sequences, tokenizer.pad_id, encoding.token_types), None)
+    tags = [join_parts(example.tags, 0, 0, encoding)[0] for example in examples] if examples[0].tags else None
+    return Batch(tuple(example.id for example in examples), pad(sequences, tokenizer.pad_id, encoding.token_types, tags), None)
 
 
 def make_word_prediction(name: str, recipe: PretrainingRecipe, examples: Mapping[str, Sequence[Example]], model: MultitaskBert,

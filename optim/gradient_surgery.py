@@ -52,7 +52,8 @@ class GradVac:
 
     `beta` is the targets' speed (0: they stay at 0, which is PCGrad). `groups` cuts the parameters into consecutive
     parts of these sizes, with a target for each (default: the whole model is one part). The targets of every (task,
-    other, group) are state: they start at 0 and are saved with the run.
+    other, group) are state: they start at 0 and are saved with the run. With `beta` near 1 a target may come near 1, and to
+    turn a gradient that far onto another up to 700 times its length is added to it.
     """
 
     def __init__(self, beta: float = 1e-2, groups: Sequence[int] | None = None) -> None:
@@ -107,7 +108,7 @@ class GradVac:
 
 
 def gradient_products(grads_NP: Tensor) -> Tensor:
-    """products_NN in float64: g_i . g_j for every pair of tasks."""
+    """products_NN, g_i . g_j for every pair of tasks: summed up in the gradients' own dtype, handed on in float64."""
     return (grads_NP @ grads_NP.T).double().cpu()
 
 

@@ -11,7 +11,7 @@ from multitask.evaluate import score_task, summarise
 from multitask.outputs import write_outputs
 from multitask.recipe import Expected, Recipe, to_toml
 from multitask.record import main_score, to_json
-from multitask.run_folder import read_predictions, read_run
+from multitask.run_folder import Run, read_predictions
 from multitask.tables import TASKS
 
 FACTS = {"model": "bert-base-uncased", "model_note": "", "data": "the user's files"}
@@ -38,8 +38,7 @@ def write_results(folder: Path, some_recipe: Recipe, outputs: dict, facts: dict,
     results = {"recipe": some_recipe.name, "source": some_recipe.source, "seed": some_recipe.seed, "facts": facts,
                "dev": {"tasks": dict.fromkeys(outputs), "examples": {name: len(labels) for name, (labels, _) in outputs.items()}},
                "seconds": seconds, "hardware": {"hardware": "a machine"}}
-    write_text(folder / "results.json", to_json(results))
-    run = read_run(folder)
+    run = Run(folder, results, some_recipe)
     predicted = {name: read_predictions(run, name, "dev") for name in outputs}
     scores = {name: score_task(TASKS[name], one.predictions_N, one.labels_N) for name, one in predicted.items()}
     results["dev"] |= {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()})}

@@ -103,12 +103,42 @@ def test_attention_maps_equal_the_references():
         assert difference.abs().max() < 1e-10, f"layer {layer}'s attention maps differ by {difference.abs().max():.2g}"
 
 
+MASKS = {
+    "none": None,
+    "padding": (torch.arange(5) < torch.tensor([[5], [3], [1]]))[:, None, None, :],
+    "a mask for every token": torch.ones(5, 5).tril().bool().expand(3, 1, 5, 5),
+}
+
+
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 2e-6)])
-def test_the_fused_path_equals_the_hand_written_one(dtype, tolerance):
+@pytest.mark.parametrize("mask", MASKS)
+def test_the_fused_path_equals_the_hand_written_one(mask, dtype, tolerance):
     layer = attention().to(dtype).eval()
     hidden = torch.randn(3, 5, 8, dtype=dtype)
-    mask = (torch.arange(5) < torch.tensor([[5], [3], [1]]))[:, None, None, :]
-    by_hand = layer(hidden, mask)
+    for asking in (slice(None), slice(0, 1), slice(1, 3)):
+        layer.fused = False
+        by_hand = layer(hidden, MASKS[mask], asking=asking)
+        layer.fused = True
+        difference = (layer(hidden, MASKS[mask], asking=asking) - by_hand).abs().max()
+        assert difference < tolerance, f"the hand-written attention differs from torch's own by {difference:.2g}"
+
+
+def test_without_any_key_the_two_paths_differ_as_the_docstring_says():
+    layer = attention().eval()
+    hidden, mask = torch.randn(1, 3, 8, dtype=torch.double), torch.zeros(1, 1, 1, 3, dtype=torch.bool)
+    assert torch.allclose(layer(hidden, mask), layer.value(hidden).mean(dim=1, keepdim=True))
     layer.fused = True
-    difference = (layer(hidden, mask) - by_hand).abs().max()
-    assert difference < tolerance, f"the hand-written attention differs from torch's own by {difference:.2g}"
+    assert not layer(hidden, mask).any()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("mask", MASKS)
+def test_whoever_asks_gets_what_it_gets_among_all(mask, fused):
+    layer = attention().eval()
+    layer.fused = fused
+    hidden = torch.randn(3, 5, 8, dtype=torch.double)
+    together = layer(hidden, MASKS[mask])
+    for asking in (slice(0, 1), slice(1, 2), slice(2, 5)):
+        found = layer(hidden, MASKS[mask], asking=asking)
+        assert found.shape == together[:, asking].shape and torch.allclose(found, together[:, asking], atol=1e-12), \
+            "a mask of one row serves every token that asks: was it cut to nothing?"

@@ -219,7 +219,7 @@ def empty_results(folder):
 def add_unknown_task(folder):
     results = json.loads((folder / "results.json").read_text())
     for part in ("tasks", "examples"):
-        results["dev"][part]["cfimdb"] = {}
+        results["dev"][part]["cfimdb"] = {"accuracy": {"value": 1.0}}
     (folder / "results.json").write_text(json.dumps(results))
 
 
@@ -234,7 +234,7 @@ def add_column(folder):
     (change_label, "not on the same examples: the label of 'sst2' is 2 and 3"),
     (take_label, "not on the same examples: the label of 'sst2' is 2 and nan"),
     (drop_example, "not on the same examples: 4 and 3 examples"),
-    (drop_results, "holds no finished run"), (empty_results, "lacks dev scores"),
+    (drop_results, "holds no finished run"), (empty_results, "lacks recipe, facts"),
     (add_unknown_task, "cfimdb: not a task of the run's recipe"), (add_column, "2 columns of output"),
 ])
 def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path, capsys, damage, words):

@@ -1,6 +1,7 @@
 """Scores: hand-worked numbers, scipy as the oracle, honest nan, and prediction files byte for byte."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -155,3 +156,21 @@ def test_outputs_come_in_the_targets_columns():
         outputs = predict(model, tokenizer(), "sts", examples("sts", 7))
         assert outputs.shape == shape and outputs.dtype == np.float32 and model.training
         assert model.targets["sts"].decode(torch.from_numpy(outputs)).shape == (7,)
+
+
+def test_the_overall_scores_take_the_tasks_by_name():
+    scores = {"sst": 0.5, "para": 0.9, "sts": 0.8}
+    for overall in (overall_raw, overall_normalised):
+        assert overall(**scores) == overall(0.5, 0.9, 0.8)
+
+
+@pytest.mark.parametrize("score", [accuracy, pearson, macro_f1])
+@pytest.mark.parametrize("shape, other", [((1,), (1, 2, 1)), ((3, 1), (3,)), ((3, 1), (1, 3)), ((3, 1), (3, 1)), ((3,), (4,))])
+def test_shapes_that_would_be_compared_all_with_all_are_refused(score, shape, other):
+    with pytest.raises(ValueError, match=re.escape(f"shape {shape} and labels of shape {other}")):
+        score(np.ones(shape), np.ones(other))
+
+
+def test_no_examples_are_no_prediction():
+    with pytest.raises(MinbertError, match="sts: there is no example"):
+        predict(make_model(recipe()), tokenizer(), "sts", [])

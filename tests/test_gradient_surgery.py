@@ -222,3 +222,25 @@ def test_rows_hold_each_tasks_gradient_and_give_the_combined_one_back():
     rows.put(rows.grads_NP.sum(dim=0))
     assert shared.grad.tolist() == [5, 5] and other.grad.tolist() == [1, 1]
     assert unused.grad is None, "a gradient of zeros would let weight decay and old momentum move an unused parameter"
+
+
+def test_every_task_draws_an_order_of_its_own():
+    alike = 0
+    for seed in range(200):
+        meetings = draw_meetings(4, seeded(seed))
+        first, second = ([other for one, other in meetings if one == task and other > 1] for task in (0, 1))
+        alike += first == second
+    assert 70 < alike < 130, f"tasks 1 and 2 met tasks 3 and 4 in the same order {alike} times of 200: is it one order for all?"
+
+
+def test_a_task_that_stops_using_a_parameter_has_no_gradient_of_the_last_step_there():
+    shared, other = (torch.ones(1, requires_grad=True) for _ in range(2))
+    rows = GradientRows([shared, other], 1)
+    for loss, expected in ((lambda: 2 * shared + 3 * other, [2, 3]), (lambda: 2 * shared, [2, None])):
+        loss().sum().backward()
+        rows.take(0)
+        assert rows.grads_NP[0].tolist() == [value or 0 for value in expected], "the row still holds an earlier gradient"
+        rows.put(rows.grads_NP.sum(dim=0))
+        found = [parameter.grad and parameter.grad.item() for parameter in (shared, other)]
+        assert found == expected, "a parameter that this step did not use must get no gradient, whatever steps before it used"
+        shared.grad = other.grad = None

@@ -172,3 +172,14 @@ def test_dropout_acts_in_training_only():
                             (make_head("sts", 8, **PROJECTED_COSINE | {"dropout": 0.5}), (u, u + 1))):
         assert not torch.equal(head(*sentences), head(*sentences))
         assert torch.equal(head.eval()(*sentences), head(*sentences))
+
+
+@pytest.mark.parametrize("task, settings", [("sst", SINGLE), ("sst", MT_SENTIMENT), ("para", MT_PARAPHRASE),
+                                            ("sts", PROJECTED_COSINE)])
+def test_heads_start_as_bert_did(task, settings):
+    torch.manual_seed(0)
+    linears = [module for module in make_head(task, **settings).modules() if isinstance(module, nn.Linear)]
+    assert linears and not any(linear.bias.any() for linear in linears), "biases start at 0"
+    for linear in linears:
+        assert linear.weight.std().item() == pytest.approx(0.02, rel=0.1) and linear.weight.abs().max() > 0.045, \
+            "a normal distribution of standard deviation 0.02, and not torch's own start"

@@ -198,3 +198,34 @@ def test_after_two_steps_every_parameter_of_a_part_has_learnt(kind):
             assert parameter.grad is None, f"{name} is another task's"
         elif not name.endswith("key.bias"):  # softmax does not feel it
             assert not torch.equal(parameter, before[name]), f"{name}: no gradient (are both projections zero at the start?)"
+
+
+def test_adapters_start_from_a_normal_distribution_cut_at_two_standard_deviations():
+    torch.manual_seed(0)
+    adapter = Adapter(200, 100)
+    for linear in (adapter.down, adapter.up):
+        assert 0.019 < linear.weight.abs().max() <= 0.02, "Houlsby et al.: standard deviation 0.01, cut at 0.02"
+        assert linear.weight.std().item() == pytest.approx(0.0088, rel=0.03), "the cut takes 12% off the 0.01"
+        assert not linear.bias.any()
+
+
+@pytest.mark.parametrize("kind, half, expected", [
+    ("adapters", "attend", "dense dropout part"),
+    ("adapters", "feed_forward", "dense dropout part"),
+    ("concat_pal", "attend", "dense part dropout"),
+    ("concat_pal", "feed_forward", "dense dropout"),
+    ("pal", "attend", "dense dropout"),
+    ("low_rank", "feed_forward", "dense dropout"),
+])
+def test_dropout_comes_once_and_in_its_place(kind, half, expected):
+    encoder = make_encoder(kind)
+    encoder.encode("one", embedded(), MASK)
+    layer, part = encoder.bert.layers[0], encoder.parts["one"].layers[0]
+    dense = layer.attention_output if half == "attend" else layer.output
+    if kind == "adapters":
+        part = part["attention" if half == "attend" else "feed_forward"]
+    steps = []
+    for name, module in (("dense", dense), ("dropout", layer.dropout), ("part", part)):
+        module.register_forward_hook(lambda module, inputs, output, name=name: steps.append(name))
+    getattr(layer, half)(embedded())
+    assert " ".join(steps) == expected

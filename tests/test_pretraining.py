@@ -2,16 +2,18 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from small_run import examples, make_model, recipe, tokenizer
+from small_run import config, examples, make_model, recipe, tokenizer
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from minbert.dropout import Dropout
 from minbert.files import MinbertError
 from multitask.data import Example
 from multitask.pretraining import make_pretraining, margin_contrastive_loss, plan_class_pairs, ranking_loss
-from multitask.recipe import PRETRAINING, PretrainingRecipe
+from multitask.recipe import PRETRAINING, FeaturesRecipe, PretrainingRecipe
 
 SENTENCE_KINDS = ("ranking", "sentiment_ranking", "simcse", "margin_contrastive")
 
@@ -81,6 +83,37 @@ def test_the_anchors_choose_among_the_positives_and_not_the_other_way_round():
     assert right_way_up == pytest.approx(math.log(2), abs=1e-6), "either column is as good a guess: ln 2"
 
 
+def test_256_pairs_need_a_matrix_of_scores_and_no_box_of_differences():
+    class Largest(TorchDispatchMode):
+        numel = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **kwargs or {})
+            if isinstance(result, torch.Tensor):
+                self.numel = max(self.numel, result.numel())
+            return result
+
+    with Largest() as largest:
+        ranking_loss(torch.randn(256, 64), torch.randn(256, 64))
+    assert largest.numel == 256 * 256, "the vectors of all pairs side by side are (K, K, D): gigabytes for BERT's"
+
+
+def test_bfloat16_training_does_not_round_the_scores():
+    anchors, positives = torch.randn(6, 8), torch.randn(6, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = ranking_loss(anchors, positives)
+    assert torch.equal(found, ranking_loss(anchors, positives)), "20 cos with eight bits"
+
+
+@pytest.mark.parametrize("loss", [ranking_loss, lambda u, v: margin_contrastive_loss(u, v, torch.tensor([1.0, 0, 1, 0]), 3.0),
+                                  lambda u, v: margin_contrastive_loss(u, v, torch.tensor([1.0, 0, 1, 0]), 9.0, "euclidean")])
+def test_losses_of_vectors_keep_float64_and_have_true_gradients(loss):
+    torch.manual_seed(0)
+    u, v = torch.randn(2, 4, 5, dtype=torch.float64).unbind()
+    assert loss(u, v).dtype == torch.float64 and loss(u.bfloat16(), v.bfloat16()).dtype == torch.float32
+    assert torch.autograd.gradcheck(loss, (u.requires_grad_(), v.requires_grad_()))
+
+
 # margin contrastive loss
 
 
@@ -105,6 +138,17 @@ def test_equal_vectors_of_different_meaning_are_pushed_apart():
     u = torch.ones(1, 3, requires_grad=True)
     margin_contrastive_loss(u, torch.ones(1, 3), torch.zeros(1), 0.5, "euclidean").backward()
     assert u.grad.isfinite().all() and u.grad.any(), "the root has no slope at 0: something small must be added to d"
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
+def test_labels_may_be_yes_and_no_or_whole_numbers(dtype):
+    u, v, labels = torch.randn(3, 4), torch.randn(3, 4), torch.tensor([1.0, 0.0, 1.0])
+    assert torch.equal(margin_contrastive_loss(u, v, labels.to(dtype)), margin_contrastive_loss(u, v, labels))
+
+
+def test_a_distance_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="distance 'cosin' is not 'cosine' or 'euclidean'"):
+        margin_contrastive_loss(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1), distance="cosin")
 
 
 # pairs
@@ -310,3 +354,23 @@ def test_mean_pooling_is_another_loss_and_padding_is_no_part_of_it(name):
             real = batch.tokens.mask_BT[row].bool()
             hidden = model.encoder.bert(batch.tokens.ids_BT[row][None, real])["last_hidden_state"]
             assert torch.allclose(vector, hidden.mean(dim=1)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PRETRAINING)
+def test_texts_longer_than_the_models_positions_are_refused_before_training(name):
+    some = sentences(*["good film cat dog " * 12] * 3, label=0) + sentences("bad", "red", label=1)
+    given = {"sst": some, "para": paraphrases(("good film " * 24, "bad"))}
+    with pytest.raises(MinbertError, match="stages.pretraining.max_length 64 leaves a text 50 tokens, .* 40 positions") as caught:
+        make(name, given)
+    assert "40 or less" in caught.value.hint
+    make(name, given, max_length=config().max_position_embeddings)[0].next_batch()
+
+
+@pytest.mark.parametrize("name", PRETRAINING)
+def test_parts_of_speech_are_read_where_they_do_not_give_the_words_away(name):
+    def tag(some: list[Example]) -> list[Example]:
+        return [replace(one, tags=tuple([1 + place % 3 for place in range(len(piece))] for piece in one.pieces)) for one in some]
+
+    given = {task: tag(examples(task, 40)) for task in ("sst", "para", "sts")}
+    _, grads = step(*make(name, given, make_model(replace(recipe(), features=FeaturesRecipe(part_of_speech="textblob")))))
+    assert ("tags.weight" in grads and bool(grads["tags.weight"].any())) == (name in SENTENCE_KINDS)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,15 @@ from small_run import VOCABULARY, config, data, examples, recipe, tokenizer
 from minbert.bert import BertModel
 from minbert.files import MinbertError, verify_manifest
 from minbert.weights import save_model
-from multitask.checkpoint import load_checkpoint
-from multitask.evaluate import predict
+from multitask.checkpoint import build_model, load_checkpoint
+from multitask.command_line import run_seeds
+from multitask.evaluate import Score, predict
+from multitask.judge import Judge
 from multitask.recipe import load_recipe
 from multitask.record import is_better
-from multitask.run import Setting, run
-from multitask.stage import TaskData
+from multitask.run import Setting, describe_plan, run, train_stage
+from multitask.run_folder import read_predictions, read_run
+from multitask.stage import Parts, TaskData
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("sst", "para", "sts")
@@ -151,15 +155,11 @@ def test_a_frozen_run_saves_the_pretrained_encoder_unchanged(model_folder, tmp_p
 
 
 def test_a_longer_maximum_than_the_models_positions_is_refused(model_folder, tmp_path):
-    from dataclasses import replace
-
     with pytest.raises(MinbertError, match="max_length 64 is more than the model's 40 positions"):
         run(replace(recipe(), max_length=64), make_setting(model_folder, tmp_path))
 
 
 def test_undefined_scores_are_null_in_the_files_and_never_best(model_folder, tmp_path):
-    from dataclasses import replace
-
     setting = make_setting(model_folder, tmp_path)
     setting.data["sts"] = replace(setting.data["sts"], dev=[replace(one, label=2.0) for one in setting.data["sts"].dev])
     results = run(recipe(), setting)
@@ -361,3 +361,227 @@ sys.exit(run_command(multitask_classifier.main, sys.argv[1:]))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "predictions/polite-dev-output.csv").read_text().startswith("id \t Predicted_Polite \np0 , ")
     assert "polite" in done.stdout.split("dev scores")[1]
+
+
+def make_parts(some_recipe, model_folder) -> Parts:
+    torch.manual_seed(0)
+    words = tokenizer()
+    return Parts(build_model(some_recipe, model_folder, words), words, data(), model_folder)
+
+
+def staged(*stages, **changes):
+    """A recipe of several stages."""
+    return replace(recipe(), stages=tuple(recipe(**one).stages[0] for one in stages), **changes)
+
+
+def read_records(setting) -> list[dict]:
+    return [json.loads(line) for line in (setting.folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def copy_weights(model) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+PRETRAIN = {"objectives": ("masked_lm",), "schedule": "sequential_epoch", "batch_size": 16}
+HEADS = {"objectives": ("sst",), "schedule": "sequential_epoch", "train": "last-linear-layer"}
+
+
+def test_a_stage_of_pretraining_scores_no_task_and_the_run_goes_on(model_folder, tmp_path):
+    setting = make_setting(model_folder, tmp_path)
+    results = run(staged({**PRETRAIN, "select_by": "loss", "end_with": "best"}, {"epochs": 1}), setting)
+    first, second, third = read_records(setting)
+    for record in (first, second):
+        assert record["stage"] == 1 and not {"dev", "train", "overall_raw"} & set(record), "its heads mean nothing yet"
+        assert set(record["train_loss"]) == {"masked_lm"} and record["dev_loss"] > 0 and not record["best_so_far"]
+    assert set(third["dev"]) == set(TASKS) and results["best_stage"] == 2
+    saved = load_checkpoint(setting.folder / "best").model
+    assert not list(saved.pretraining), "the head of pretraining has done its work"
+
+
+def test_the_encoder_learns_from_pretraining(model_folder, tmp_path):
+    parts = make_parts(some_recipe := staged(PRETRAIN, {}), model_folder)
+    before = copy_weights(parts.model)
+    setting = make_setting(model_folder, tmp_path)
+    setting.folder.mkdir()
+    assert train_stage(some_recipe, 0, parts, setting, None) is None, "no task was trained: there is no best checkpoint yet"
+    after = parts.model.state_dict()
+    assert not torch.equal(after["encoder.bert.layers.0.output.weight"], before["encoder.bert.layers.0.output.weight"])
+    assert all(torch.equal(after[name], before[name]) for name in before if name.startswith("heads."))
+
+
+def test_patience_stops_a_stage_that_gets_no_better(model_folder, tmp_path, capsys):
+    setting = make_setting(model_folder, tmp_path)
+    still = {"epochs": 9, "batch_size": 14, "learning_rate": 1e-12, "patience": 2}  # every epoch scores the same
+    run(staged(still, {**still, "patience": 0, "epochs": 1}), setting)
+    assert [(one["stage"], one["epoch"]) for one in read_records(setting)] == [(1, 1), (1, 2), (1, 3), (2, 1)], \
+        "an equal score is no better one: 2 epochs after the first the stage is over, and the next one begins"
+    assert "stopped: no better overall_normalised in 2 epochs" in capsys.readouterr().out
+
+
+def script_scores(monkeypatch, values: list[float]) -> None:
+    """What the model scores each time it is asked, whatever it does: with end_with = "best" first at the stage's start."""
+    left, score = iter(values), Judge.score
+
+    def scripted(self):
+        outputs, scores = score(self)
+        return outputs, scores | {"overall_normalised": Score(value := next(left), value, value)}
+
+    monkeypatch.setattr(Judge, "score", scripted)
+
+
+@pytest.mark.parametrize("average", ["none", "ema"])
+def test_a_stage_can_end_with_its_best_epochs_weights(average, model_folder, tmp_path, monkeypatch):
+    some_recipe = staged({"epochs": 3, "end_with": "best"}, {})
+    some_recipe = replace(some_recipe, optimizer=replace(some_recipe.optimizer, average=average))
+    setting, parts = make_setting(model_folder, tmp_path), make_parts(some_recipe, model_folder)
+    setting.folder.mkdir()
+    script_scores(monkeypatch, [0.0, 0.1, 0.3, 0.2])
+    best = train_stage(some_recipe, 0, parts, setting, None)
+    saved, live = load_checkpoint(setting.folder / "best").model.state_dict(), parts.model.state_dict()
+    assert (best.stage, best.epoch, best.value) == (0, 2, 0.3)
+    assert all(torch.equal(saved[name], live[name]) for name in saved), "the next stage does not start where the best epoch ended"
+
+
+def test_a_stage_ends_with_its_last_weights_unless_told_otherwise(model_folder, tmp_path, monkeypatch):
+    some_recipe = staged({"epochs": 3})
+    setting, parts = make_setting(model_folder, tmp_path), make_parts(some_recipe, model_folder)
+    setting.folder.mkdir()
+    script_scores(monkeypatch, [0.1, 0.3, 0.2])
+    train_stage(some_recipe, 0, parts, setting, None)
+    saved, live = load_checkpoint(setting.folder / "best").model.state_dict(), parts.model.state_dict()
+    assert not all(torch.equal(saved[name], live[name]) for name in saved)
+
+
+def test_averaged_weights_are_scored_and_saved_while_training_goes_on_with_its_own(model_folder, tmp_path):
+    some_recipe = staged({"epochs": 1})
+    some_recipe = replace(some_recipe, optimizer=replace(some_recipe.optimizer, average="ema"))
+    setting, parts = make_setting(model_folder, tmp_path), make_parts(some_recipe, model_folder)
+    setting.folder.mkdir()
+    best = train_stage(some_recipe, 0, parts, setting, None)
+    saved, live = load_checkpoint(setting.folder / "best").model, parts.model.state_dict()
+    differ = [name for name, tensor in saved.state_dict().items() if not torch.equal(tensor, live[name])]
+    assert len(differ) > len(live) / 2, "the checkpoint holds the training's weights, not their average"
+    assert best.outputs["sts"] == pytest.approx(predict(saved, tokenizer(), "sts", parts.data["sts"].dev), abs=1e-5)
+
+
+@pytest.mark.parametrize("values, moves", [([0.1, 0.3, 0.2], True), ([0.5, 0.2, 0.1], False), ([0.5, 0.5, 0.5], False)])
+def test_a_stages_best_is_its_own_and_the_runs_best_is_of_all_stages(values, moves, model_folder, tmp_path, monkeypatch):
+    some_recipe = staged({"epochs": 2}, {"epochs": 2, "end_with": "best"}, {})
+    setting, parts = make_setting(model_folder, tmp_path), make_parts(some_recipe, model_folder)
+    setting.folder.mkdir()
+    script_scores(monkeypatch, [0.9, 0.8])
+    best = train_stage(some_recipe, 0, parts, setting, None)
+    kept, start = (setting.folder / "best/heads.safetensors").read_bytes(), copy_weights(parts.model)
+    monkeypatch.undo()
+    script_scores(monkeypatch, values)  # at the second stage's start, then after each of its epochs
+    best = train_stage(some_recipe, 1, parts, setting, best)
+    assert (best.stage, best.epoch) == (0, 1) and (setting.folder / "best/heads.safetensors").read_bytes() == kept
+    moved = not all(torch.equal(tensor, start[name]) for name, tensor in parts.model.state_dict().items())
+    assert moved is moves, "a stage ends with the best of its own epochs, but where none beats its start, with the start"
+
+
+def test_heads_only_stages_after_a_full_one_touch_nothing_but_their_heads_and_never_lower_the_score(model_folder, tmp_path):
+    stages = [{"epochs": 2, "end_with": "best"}, HEADS, {**HEADS, "objectives": ("sts",), "weights": {"sts": 2.0}}]
+    some_recipe = staged(*stages)
+    setting, parts, best = make_setting(model_folder, tmp_path), make_parts(some_recipe, model_folder), None
+    setting.folder.mkdir()
+    for index, own in enumerate((None, "heads.sst.", "heads.sts.")):
+        before, score = copy_weights(parts.model), best and best.value
+        best = train_stage(some_recipe, index, parts, setting, best)
+        after = parts.model.state_dict()
+        if own:
+            moved = {name for name in before if not torch.equal(before[name], after[name])}
+            assert moved and all(name.startswith(own) for name in moved), f"stage {index + 1} also moved {moved}"
+            assert best.value >= score, "the best of all stages can only rise"
+    assert best.value == max(one["overall_normalised"]["value"] for one in read_records(setting))
+
+
+def test_selecting_by_loss_keeps_the_epoch_of_the_lowest_loss_on_dev(model_folder, tmp_path):
+    some_recipe = staged({"epochs": 4, "learning_rate": 0.02, "learning_rate_schedule": "constant", "select_by": "loss",
+                          "end_with": "best"}, {})
+    setting, parts = make_setting(model_folder, tmp_path), make_parts(some_recipe, model_folder)
+    setting.folder.mkdir()
+    train_stage(some_recipe, 0, parts, setting, None)
+    losses = [record["dev_loss"] for record in read_records(setting)]
+    assert min(losses) < losses[-1], "the last epoch is the best: this tests nothing"
+    by_task = []
+    for task in TASKS:  # the loss on dev once more, from the weights that the stage ended with
+        output = torch.from_numpy(predict(parts.model, tokenizer(), task, parts.data[task].dev))
+        labels = torch.tensor([one.label for one in parts.data[task].dev])
+        by_task.append(float(parts.model.targets[task].loss(output, labels if task == "sst" else labels.float())))
+    assert sum(by_task) / 3 == pytest.approx(min(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_the_outputs_on_disk_decode_to_the_predictions(split, finished):
+    setting, _ = finished
+    found = read_run(setting.folder)
+    for task in TASKS:
+        predicted = read_predictions(found, task, split)
+        some = getattr(setting.data[task], split)
+        assert predicted.ids == [one.id for one in some]
+        assert predicted.labels_N.tolist() == pytest.approx([one.label for one in some])
+        lines = (setting.folder / f"predictions/{task}-{split}-output.csv").read_text().splitlines()[1:]
+        assert predicted.predictions_N.tolist() == pytest.approx([float(line.split(" , ")[1]) for line in lines], abs=1e-6)
+
+
+def test_several_seeds_run_in_a_row_and_only_the_first_writes_the_courses_files(model_folder, tmp_path, capsys):
+    setting = make_setting(model_folder, tmp_path)
+    run_seeds(replace(recipe(epochs=1), seed=7), setting, 2)
+    assert sorted(path.name for path in setting.folder.iterdir()) == ["seed-7", "seed-8"]
+    results = [json.loads((setting.folder / name / "results.json").read_text()) for name in ("seed-7", "seed-8")]
+    assert [one["seed"] for one in results] == [7, 8]
+    output = capsys.readouterr().out.split("dev scores of 2 seeds")[1]
+    rows = {line.split()[0]: line.split() for line in output.splitlines()[1:] if line}
+    for name in (*TASKS, "overall_normalised", "overall_raw"):
+        values = [next(iter(one["dev"]["tasks"][name].values())) if name in TASKS else one["dev"][name] for one in results]
+        a, b = (value["value"] for value in values)
+        assert float(rows[name][1]) == pytest.approx((a + b) / 2, abs=1e-4), name
+        assert float(rows[name][3]) == pytest.approx(abs(a - b) / 2**0.5, abs=1e-4), f"{name}: of 2 numbers, divided by 2 - 1"
+    for (task, split), path in setting.prediction_paths.items():
+        first, second = ((setting.folder / name / f"predictions/{task}-{split}-output.csv").read_bytes()
+                         for name in ("seed-7", "seed-8"))
+        assert path.read_bytes() == first, "a later seed wrote over the first one's predictions"
+        assert task != "sts" or first != second, "the seeds gave the same run"
+
+
+def test_bfloat16_trains_to_other_finite_weights_which_are_float32(finished, model_folder, tmp_path):
+    setting = make_setting(model_folder, tmp_path)
+    run(replace(recipe(epochs=3), precision="bf16"), setting)
+    one, other = (load_checkpoint(some.folder / "best").model.state_dict() for some in (setting, finished[0]))
+    assert all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in one.values())
+    assert any(not torch.equal(one[name], other[name]) for name in one), "bf16 rounds: equal weights mean it was never on"
+    losses = [read_records(some)[0]["train_loss"]["sts"] for some in (setting, finished[0])]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1), "the same training, but for rounding"
+
+
+def test_a_plan_covers_frozen_and_pretraining_stages(model_folder, tmp_path):
+    setting = make_setting(model_folder, tmp_path)
+    some_recipe = staged(PRETRAIN, {**HEADS, "objectives": TASKS, "epochs": 5}, {"epochs": 1})
+    plan = describe_plan(some_recipe, setting)
+    model = make_parts(some_recipe, model_folder).model
+    heads, whole = (sum(one.numel() for one in some.parameters()) for some in (model.heads, model))
+    assert f"stage 2: {5 * 3 * 4} steps, {heads:,} weights learn" in plan, plan
+    assert f"stage 3: {3 * 4} steps, {whole:,} weights learn" in plan, plan
+    assert "stage 1: " in plan and "training: about 1 min" in plan and not setting.folder.exists()
+    assert load_recipe(write_plan(plan, tmp_path)) == some_recipe, "the plan shows the recipe as it is, not as it was timed"
+
+
+def write_plan(plan: str, folder: Path) -> Path:
+    """The plan's recipe as a file."""
+    path = folder / "plan.toml"
+    path.write_text(plan.split("\nstage 1: ")[0])
+    return path
+
+
+def test_a_plan_does_not_encode_all_the_data_of_a_frozen_stage(model_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("multitask.stage.frozen_objective", lambda *given: pytest.fail("all sentences were encoded for a plan"))
+    assert "stage 1" in describe_plan(staged(HEADS), make_setting(model_folder, tmp_path))
+
+
+def test_the_plan_counts_a_frozen_stages_encoding_once_and_not_in_every_epoch(model_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("multitask.run.time_step", lambda steps, total: next(steps) and 60.0)  # every step takes a minute
+    for stage, minutes in (({**HEADS, "epochs": 5}, 4), ({**HEADS, "epochs": 5, "frozen_dropout": True}, 20),
+                           ({"epochs": 5}, 60)):
+        plan = describe_plan(staged(stage), make_setting(model_folder, tmp_path))
+        assert f"training: about {minutes} min" in plan, plan

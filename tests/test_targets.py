@@ -179,3 +179,24 @@ def test_the_divergence_fits_the_target():
     assert make_target("para").divergence is bernoulli_symmetric_kl
     for task, settings in (("sts", {}), ("sst", {"target": "regression"}), ("sst", {"target": "one_hot"})):
         assert make_target(task, **settings).divergence is squared_error
+
+
+@pytest.mark.parametrize("task, settings", CASES)
+def test_losses_keep_float64_and_have_true_gradients(task, settings):
+    target, labels = make_target(task, **settings), labels_for(task, 4)
+    output = outputs_for(target, 4).double()
+    assert target.loss(output, labels).dtype == torch.float64, "rounded to float32, 1e-9 is out of reach"
+    assert target.loss(output.bfloat16(), labels).dtype == torch.float32
+    assert torch.autograd.gradcheck(lambda output: target.loss(output, labels), output.requires_grad_())
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float64])
+def test_paraphrase_labels_may_be_whole_numbers(dtype):
+    output, labels = torch.tensor([1.5, -0.5, 0.1]), torch.tensor([1.0, 0.0, 0.0])
+    assert torch.equal(paraphrase_loss(output, labels.to(dtype)), paraphrase_loss(output, labels))
+
+
+@pytest.mark.parametrize("shape, other", [((4,), (4,)), ((4, 1), (4, 1)), ((2, 3, 4), (2, 3, 4)), ((4, 3), (1, 3))])
+def test_the_symmetric_kl_of_anything_but_rows_of_classes_is_refused(shape, other):
+    with pytest.raises(ValueError, match=r"expected \(batch, classes\) twice"):
+        symmetric_kl(torch.randn(shape), torch.randn(other))

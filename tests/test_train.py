@@ -1,12 +1,17 @@
 """The loop and its state: same seed, same weights; stop anywhere, go on as if nothing had been."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
-from small_run import data, make_model, recipe, tokenizer
+from small_run import VOCABULARY, config, data, make_model, recipe, tokenizer
 
+from minbert.bert import BertModel
 from minbert.files import MinbertError
+from minbert.weights import save_model
+from multitask.checkpoint import build_model
+from multitask.recipe import BregmanRecipe, EncoderRecipe, RDropRecipe, SmartRecipe
 from multitask.stage import Parts, start_stage
 from multitask.train import run_stage
 
@@ -147,8 +152,6 @@ def test_several_tasks_in_one_step_give_the_gradient_of_the_summed_loss():
 
 @pytest.mark.parametrize("name, expected", [("constant", [1, 1, 1, 1]), ("linear", [0, 0.5, 1, 21 / 22])])
 def test_only_schedules_that_warm_up_start_at_zero(name, expected):
-    from dataclasses import replace
-
     some_recipe = recipe()  # 24 steps, the first tenth of them warm up
     some_recipe = replace(some_recipe, optimizer=replace(some_recipe.optimizer, schedule=name))
     state, schedule = start(some_recipe)
@@ -208,7 +211,116 @@ def test_a_step_trains_with_dropout_whatever_the_caller_did_between_steps():
 
 
 def test_another_seed_in_the_recipe_is_another_order_of_the_data():
-    from dataclasses import replace
-
     first = [start(replace(recipe(), seed=seed))[0].objectives["sst"].next_batch().ids for seed in (1, 1, 2, 3)]
     assert first[0] == first[1] and len(set(first)) > 1
+
+
+def optimizer(some_recipe, **changes):
+    return replace(some_recipe, optimizer=replace(some_recipe.optimizer, **changes))
+
+
+def short(**stage):
+    """Two epochs of 6 steps."""
+    return recipe(**{"schedule": "round_robin", "batch_size": 7, **stage})
+
+
+def encoder(**changes):
+    return replace(short(), encoder=EncoderRecipe(**changes))
+
+
+JOINT = {"schedule": "joint_min"}
+TECHNIQUES = {
+    "bregman, smart and r_drop": short(bregman=BregmanRecipe(steps=2), smart=SmartRecipe(dropout="on"), r_drop=RDropRecipe(),
+                                       objectives=("sst", "sts")),
+    "ema": optimizer(short(), average="ema"),
+    "swa": optimizer(short(epochs=3), average="swa"),
+    "halve_on_rise": short(objectives=("sst",), epochs=6, learning_rate_schedule="halve_on_rise"),
+    "gradvac and accumulate": recipe(combine="gradvac", gradvac_beta=0.5, accumulate=2, batch_size=2, **JOINT),
+    "pcgrad and accumulate": recipe(combine="pcgrad", accumulate=2, batch_size=2, **JOINT),
+    "accumulate": short(accumulate=3, batch_size=2),
+    "frozen": optimizer(short(train="last-linear-layer"), average="ema"),
+    "frozen, with dropout": short(train="last-linear-layer", frozen_dropout=True),
+    "annealed": recipe(schedule="annealed", steps_per_epoch=5),
+    "equal_resample": recipe(schedule="equal_resample", resample=10),
+    "epoch_dropout": short(schedule="epoch_dropout"),
+    "masked_lm": recipe(objectives=("masked_lm",), schedule="sequential_epoch", batch_size=16),
+    "masked_lm beside a task": short(objectives=("masked_lm", "sst"), length="min"),
+    "simcse": recipe(objectives=("simcse",), schedule="sequential_epoch", batch_size=16),
+    "sentiment_ranking": recipe(objectives=("sentiment_ranking",), schedule="sequential_epoch"),
+    "separate": encoder(kind="separate"),
+    "pal": encoder(kind="pal", size=8, heads=2),
+    "amsgrad": optimizer(short(), amsgrad=True, form="cs224n", layer_decay=0.5),
+    "bf16": replace(short(), precision="bf16"),
+}
+
+
+def assert_same_state(one, other, place: str) -> None:
+    """Two states, tensor by tensor."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), f"{place} is not what it was"
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), place
+        for key in one:
+            assert_same_state(one[key], other[key], f"{place}.{key}")
+    elif isinstance(one, (list, tuple)):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same_state(left, right, f"{place}.{number}")
+    else:
+        assert one == other, f"{place} is not what it was"
+
+
+def start_of_any_kind(some_recipe, folder, seed: int):
+    torch.manual_seed(seed)
+    model = build_model(some_recipe, folder, tokenizer())
+    for parameter in model.parameters():  # as if an earlier stage had trained the encoder, too
+        parameter.data += 0.01 * seed
+    state, schedule = start_stage(some_recipe, 0, Parts(model, tokenizer(), data(), folder))
+    if some_recipe.stages[0].learning_rate_schedule == "halve_on_rise":  # losses that rise: a sum of powers of 2 is exact
+        state.objectives["sst"].loss = lambda output, batch: 0 * output.sum() + 2.0 ** state.epoch
+    return state, schedule
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    save_model(folder, config(), BertModel(config()), VOCABULARY)
+    return folder
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_a_run_with_any_technique_stopped_anywhere_goes_on_to_the_same_state(name, model_folder):
+    some_recipe = TECHNIQUES[name]
+    epochs = some_recipe.stages[0].epochs
+    whole, schedule = start_of_any_kind(some_recipe, model_folder, seed=0)
+    saved, losses = [], []
+    for step in run_stage(whole, schedule, epochs, clip=1.0):
+        saved.append(copy.deepcopy(whole.state_dict()))
+        losses.append((step.epoch, step.step, step.losses, step.penalties))
+    for stop in (len(schedule(1)), 2 * len(losses) // 3 + 1):  # at an epoch's end, inside an epoch
+        torch.manual_seed(999)  # another process starts with other random numbers, and other heads
+        resumed, schedule = start_of_any_kind(some_recipe, model_folder, seed=5)
+        resumed.load_state_dict(copy.deepcopy(saved[stop - 1]))
+        rest = [(step.epoch, step.step, step.losses, step.penalties) for step in run_stage(resumed, schedule, epochs, clip=1.0)]
+        assert_same_state(rest, losses[stop:], f"{name}, stopped after step {stop}: the loss of a later step")
+        assert_same_state(resumed.state_dict(), whole.state_dict(), f"{name}, stopped after step {stop}: ")
+
+
+def test_a_halved_rate_is_still_halved_after_a_stop(model_folder):
+    some_recipe = TECHNIQUES["halve_on_rise"]
+    state, schedule = start_of_any_kind(some_recipe, model_folder, seed=0)
+    for _ in run_stage(state, schedule, 5, clip=1.0):
+        pass
+    resumed, _ = start_of_any_kind(some_recipe, model_folder, seed=5)
+    assert resumed.learning_rate.current == [1e-3] * len(resumed.learning_rate.current)
+    resumed.load_state_dict(copy.deepcopy(state.state_dict()))
+    assert resumed.learning_rate.current == [0.5e-3] * len(resumed.learning_rate.current)
+    assert resumed.learning_rate.factor.rises == 1, "the losses of epochs 2 to 4 rose and halved the rate, that of 5 rose"
+
+
+def test_a_saved_state_is_plain_data_and_survives_a_file(model_folder, tmp_path):
+    some_recipe = TECHNIQUES["bregman, smart and r_drop"]
+    state, schedule = start_of_any_kind(some_recipe, model_folder, seed=0)
+    next(run_stage(state, schedule, 1, clip=1.0))
+    torch.save(state.state_dict(), tmp_path / "state.pt")
+    assert_same_state(torch.load(tmp_path / "state.pt", weights_only=True), state.state_dict(), "the file's state")

@@ -131,6 +131,14 @@ def test_the_loss_is_the_mean_over_chosen_tokens():
     assert uniform == pytest.approx(math.log(len(VOCABULARY)), rel=1e-6), "no idea at all costs ln V"
 
 
+def test_the_loss_is_taken_in_the_scores_own_precision_or_in_float32():
+    objective, _ = make("masked_lm", mask_rate=0.5)
+    batch = objective.next_batch()
+    scores = torch.randn(int((batch.labels != IGNORED).sum()), len(VOCABULARY), dtype=torch.float64)
+    assert objective.loss(scores, batch).dtype == torch.float64
+    assert objective.loss(scores.bfloat16(), batch).dtype == torch.float32
+
+
 # deshuffling
 
 
@@ -221,6 +229,12 @@ def test_the_rest_is_predicted_token_by_token():
             shares.add((length, prefix))
     long = {prefix for length, prefix in shares if length == 14}
     assert {min(long), max(long)} == {2, 12} or len(long) > 5, "the cut is drawn from all places"
+
+
+def test_three_words_are_cut_behind_the_first_or_the_second():
+    objective, _ = make("prefix_lm", {"sst": sentences("good film cat")}, batch_size=1)
+    counts = {int((objective.next_batch().labels != IGNORED).sum()) for _ in range(60)}
+    assert counts == {2, 3}, "what is left to predict is two words and [SEP], or one word and [SEP]"
 
 
 def test_the_prefix_objective_reads_with_the_prefix_mask():
