@@ -11,7 +11,8 @@ from minbert.tokenizer import BertTokenizer
 from minbert.weights import load_folder, save_model
 from multitask.encoders import make_encoder
 from multitask.model import MultitaskBert
-from multitask.recipe import Recipe, load_recipe, to_toml
+from multitask.recipe import Recipe
+from multitask.recipe_files import load_recipe, to_toml
 from multitask.report import model_card
 
 

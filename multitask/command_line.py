@@ -16,7 +16,8 @@ from minbert.tokenizer import BertTokenizer
 from multitask.compare import spread
 from multitask.data import count_truncated, find_encoding, tokenise
 from multitask.flags import Parser, number
-from multitask.recipe import Recipe, load_recipe
+from multitask.recipe import Recipe
+from multitask.recipe_files import load_recipe
 from multitask.record import main_score
 from multitask.report import guesses, result_table
 from multitask.run import Setting, describe_plan, run

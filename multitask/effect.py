@@ -25,7 +25,8 @@ from minbert.tokenizer import BertTokenizer
 from multitask.checkpoint import build_model
 from multitask.command_line import find_files, read_data
 from multitask.flags import Parser, number, run_command
-from multitask.recipe import JOINT, PRETRAINING, Recipe, load_recipe
+from multitask.recipe import JOINT, PRETRAINING, Recipe
+from multitask.recipe_files import load_recipe
 from multitask.run import add_features
 from multitask.schedules import make_schedule
 from multitask.stage import Parts, make_optimizer, start_stage

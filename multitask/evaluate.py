@@ -3,8 +3,9 @@
 # N examples, C classes
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from scipy import stats
 
 from minbert.files import MinbertError, write_text
 from minbert.tokenizer import BertTokenizer
-from multitask.data import Example, evaluation_batches
+from multitask.batches import evaluation_batches
+from multitask.data import Example, Tokens
 from multitask.model import MultitaskBert
 from multitask.tables import COURSE_TASKS, TASKS, Task
 
@@ -100,25 +102,25 @@ def predict(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples:
     kept. Where the recipe says `symmetric`, the mean of a pair's two orders. Raises MinbertError without examples."""
     if not examples:
         raise MinbertError(f"{task}: there is no example to predict", "give it a file with at least one row")
-    was_training = model.training
     orders = [examples]
     if model.tasks[task].symmetric:
         orders.append([example.swapped() for example in examples])
+    outputs = [run_model(model, tokenizer, task, order, partial(model.output, task)) for order in orders]
+    return torch.stack(outputs).mean(dim=0).numpy()
+
+
+@torch.no_grad()  # not inference_mode: a frozen encoder's vectors go on into training
+def run_model(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: Sequence[Example],
+              compute: Callable[[Tokens], torch.Tensor]) -> torch.Tensor:
+    """What `compute` makes of the examples as they are, a row for each: on the CPU, in their order, with dropout off."""
+    was_training, device = model.training, next(model.parameters()).device
+    rows: list[torch.Tensor | None] = [None] * len(examples)
     model.eval()
-    outputs = torch.stack([run_model(model, tokenizer, task, order) for order in orders])
-    model.train(was_training)
-    return outputs.mean(dim=0).numpy()
-
-
-@torch.inference_mode()
-def run_model(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: list[Example]) -> torch.Tensor:
-    """The outputs for the examples as they are, on the CPU, in their order."""
-    device = next(model.parameters()).device
-    outputs: list[torch.Tensor | None] = [None] * len(examples)
     for places, batch in evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task)):
-        for place, row in zip(places, model.output(task, batch.to(device).tokens).float().cpu(), strict=True):
-            outputs[place] = row
-    return torch.stack(outputs)
+        for place, row in zip(places, compute(batch.to(device).tokens).float().cpu(), strict=True):
+            rows[place] = row
+    model.train(was_training)
+    return torch.stack(rows)
 
 
 def score_task(task: Task, predictions_N: np.ndarray, labels_N: np.ndarray) -> dict[str, Score]:

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from minbert.tokenizer import BertTokenizer
-from multitask.data import BatchStream, Example, evaluation_batches
+from multitask.batches import BatchStream
+from multitask.data import Example, Tokens
+from multitask.evaluate import run_model
 from multitask.model import MultitaskBert
 from multitask.objectives import Supervised
 from multitask.tables import TASKS
@@ -41,16 +43,12 @@ class FrozenSupervised(Supervised):
 
 def encode_once(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: Sequence[Example]) -> Tensor:
     """vectors_NVD of all examples, in their order, on the CPU."""
-    was_training, device = model.training, next(model.parameters()).device
-    vectors: list[Tensor | None] = [None] * len(examples)
-    model.eval()
-    with torch.no_grad():
-        for places, batch in evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task)):
-            found = model.sentence(task, batch.tokens.to(device)).float().cpu()
-            for place, vectors_VD in zip(places, torch.stack(found.chunk(len(found) // len(places)), dim=1), strict=True):
-                vectors[place] = vectors_VD
-    model.train(was_training)
-    return torch.stack(vectors)
+    views = 2 if model.tasks[task].encoding == "independent" else 1
+
+    def compute(tokens: Tokens) -> Tensor:
+        return torch.stack(model.sentence(task, tokens).chunk(views), dim=1)
+
+    return run_model(model, tokenizer, task, examples, compute)
 
 
 def frozen_objective(objective: Supervised, model: MultitaskBert, tokenizer: BertTokenizer) -> FrozenSupervised:

@@ -4,7 +4,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from multitask.data import Batch, BatchStream
+from multitask.batches import BatchStream
+from multitask.data import Batch
 from multitask.model import MultitaskBert
 from multitask.targets import Target
 

@@ -21,7 +21,8 @@ from torch.nn import functional as F
 from minbert.bert import initialise
 from minbert.files import MinbertError
 from minbert.tokenizer import BertTokenizer
-from multitask.data import Batch, BatchStream, Encoding, Example, collate, make_generator
+from multitask.batches import BatchStream
+from multitask.data import Batch, Encoding, Example, collate, make_generator
 from multitask.heads import mean_pool
 from multitask.model import MultitaskBert
 from multitask.objectives import Objective

@@ -26,7 +26,8 @@ from multitask.features import augment, tag_examples
 from multitask.judge import Judge
 from multitask.model import MultitaskBert
 from multitask.outputs import write_outputs
-from multitask.recipe import Recipe, to_toml
+from multitask.recipe import Recipe
+from multitask.recipe_files import to_toml
 from multitask.record import (
     EpochLog,
     append_line,

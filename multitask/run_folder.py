@@ -11,7 +11,8 @@ import torch
 
 from minbert.files import MinbertError, read_table
 from multitask.outputs import read_outputs
-from multitask.recipe import Recipe, load_recipe
+from multitask.recipe import Recipe
+from multitask.recipe_files import load_recipe
 from multitask.tables import TASKS
 from multitask.targets import find_target
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from minbert.tokenizer import BertTokenizer
-from multitask.data import Example, take_part, training_batches
+from multitask.batches import training_batches
+from multitask.data import Example, take_part
 from multitask.frozen import frozen_objective
 from multitask.model import MultitaskBert
 from multitask.objectives import Objective, Supervised

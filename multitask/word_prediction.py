@@ -22,7 +22,8 @@ from minbert.lm_head import VocabularyHead
 from minbert.tensor_names import translate
 from minbert.tokenizer import BertTokenizer
 from minbert.weights import load_vocabulary_head, read_folder
-from multitask.data import Batch, BatchStream, Encoding, Example, Tokens, join_parts, make_generator, pad
+from multitask.batches import BatchStream
+from multitask.data import Batch, Encoding, Example, Tokens, join_parts, make_generator, pad
 from multitask.model import MultitaskBert
 from multitask.recipe import PretrainingRecipe
 from multitask.targets import at_least_float32

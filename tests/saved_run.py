@@ -9,7 +9,8 @@ from small_run import recipe
 from minbert.files import write_text
 from multitask.evaluate import score_task, summarise
 from multitask.outputs import write_outputs
-from multitask.recipe import Expected, Recipe, to_toml
+from multitask.recipe import Expected, Recipe
+from multitask.recipe_files import to_toml
 from multitask.record import main_score, to_json
 from multitask.run_folder import Run, read_predictions
 from multitask.tables import TASKS

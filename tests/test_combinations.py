@@ -13,16 +13,8 @@ from minbert.weights import save_model
 from multitask.checkpoint import build_model
 from multitask.evaluate import predict
 from multitask.features import TAGS
-from multitask.recipe import (
-    BregmanRecipe,
-    EncoderRecipe,
-    FeaturesRecipe,
-    RDropRecipe,
-    Recipe,
-    SmartRecipe,
-    TaskRecipe,
-    find_conflicts,
-)
+from multitask.recipe import BregmanRecipe, EncoderRecipe, FeaturesRecipe, RDropRecipe, Recipe, SmartRecipe, TaskRecipe
+from multitask.recipe_rules import find_conflicts
 from multitask.stage import Parts, start_stage
 from multitask.train import run_stage
 

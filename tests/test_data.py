@@ -12,24 +12,21 @@ import torch
 
 from minbert.files import MinbertError
 from minbert.tokenizer import BertTokenizer
+from multitask.batches import BatchStream, evaluation_batches, plan_pass, training_batches
 from multitask.data import (
     Batch,
-    BatchStream,
     Encoding,
     Example,
     Tokens,
     collate,
     count_truncated,
-    evaluation_batches,
     find_encoding,
     join_texts,
     pad,
-    plan_pass,
     take_part,
     tokenise,
-    training_batches,
 )
-from multitask.recipe import load_recipe
+from multitask.recipe_files import load_recipe
 from multitask.tables import SPLITS, TASKS, read_table
 
 SST, PARA, STS = TASKS["sst"], TASKS["para"], TASKS["sts"]

@@ -17,7 +17,8 @@ from multitask.effect import measure
 from multitask.features import TAGS
 from multitask.flags import run_command
 from multitask.layers import ProjectedAttention
-from multitask.recipe import BregmanRecipe, EncoderRecipe, FeaturesRecipe, RDropRecipe, SmartRecipe, to_toml
+from multitask.recipe import BregmanRecipe, EncoderRecipe, FeaturesRecipe, RDropRecipe, SmartRecipe
+from multitask.recipe_files import to_toml
 from multitask.stage import Parts, start_stage
 from multitask.train import run_stage
 

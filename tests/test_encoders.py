@@ -17,7 +17,8 @@ from minbert.weights import save_model
 from multitask.checkpoint import build_model, find_own_tensors, load_checkpoint, save_checkpoint
 from multitask.data import Tokens
 from multitask.encoders import make_encoder
-from multitask.recipe import EncoderRecipe, OptimizerRecipe, Recipe, StageRecipe, TaskRecipe, to_toml
+from multitask.recipe import EncoderRecipe, OptimizerRecipe, Recipe, StageRecipe, TaskRecipe
+from multitask.recipe_files import to_toml
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmno"]
 CONFIG = BertConfig(vocab_size=20, hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=16,

@@ -13,7 +13,8 @@ from minbert.weights import load_folder
 from multitask import features
 from multitask.data import Encoding, Example, collate, tokenise
 from multitask.features import TAGS, augment, make_tagger, read_synonyms, read_tags, tag_examples, tag_pieces
-from multitask.recipe import FeaturesRecipe, Recipe, load_recipe
+from multitask.recipe import FeaturesRecipe, Recipe
+from multitask.recipe_files import load_recipe
 from multitask.tables import TASKS, read_table
 
 SST, STS = TASKS["sst"], TASKS["sts"]

@@ -1,6 +1,7 @@
 """A frozen encoder's vectors, computed once, change nothing but the time."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -64,7 +65,8 @@ def test_the_vectors_give_the_models_own_outputs(kind):
         assert isinstance(objective, FrozenSupervised), "the stage computes the vectors anew in every step"
         by_id = {one.id: one for one in parts.data[name].train}
         batch = objective.next_batch()
-        expected = run_model(parts.model, tokenizer(), name, [by_id[id] for id in batch.ids]).numpy()
+        expected = run_model(parts.model, tokenizer(), name, [by_id[id] for id in batch.ids],
+                             partial(parts.model.output, name)).numpy()
         found = objective.output(parts.model, batch).detach().numpy()
         assert found == pytest.approx(expected, abs=1e-5), f"{name}: are the vectors in the examples' order?"
 

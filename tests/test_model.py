@@ -240,7 +240,7 @@ def test_parts_of_speech_start_as_nothing_learn_and_add_nothing_to_words_without
 def test_padding_and_order_never_change_a_real_models_prediction(minilm):
     from minbert.tokenizer import BertTokenizer
     from multitask.checkpoint import build_model
-    from multitask.recipe import load_recipe
+    from multitask.recipe_files import load_recipe
 
     words = BertTokenizer.from_pretrained(minilm)
     torch.manual_seed(0)

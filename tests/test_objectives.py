@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_run import examples, make_model, recipe, tokenizer
 
-from multitask.data import training_batches
+from multitask.batches import training_batches
 from multitask.objectives import Supervised
 from multitask.tables import TASKS
 

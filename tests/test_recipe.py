@@ -8,17 +8,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from minbert.files import MinbertError
-from multitask.recipe import (
-    ENCODINGS,
-    PRETRAINING,
-    Expected,
-    OptimizerRecipe,
-    Recipe,
-    StageRecipe,
-    TaskRecipe,
-    load_recipe,
-    to_toml,
-)
+from multitask.recipe import ENCODINGS, PRETRAINING, Expected, OptimizerRecipe, Recipe, StageRecipe, TaskRecipe
+from multitask.recipe_files import load_recipe, to_toml
 from multitask.strict_toml import Fault, build, key, write_keys
 
 GOOD = """name = "mine"

@@ -17,7 +17,6 @@ from minbert.bert import BertModel
 from minbert.weights import save_model
 from multitask.checkpoint import build_model
 from multitask.recipe import (
-    RECIPES,
     BregmanRecipe,
     EncoderRecipe,
     Expected,
@@ -28,10 +27,8 @@ from multitask.recipe import (
     SmartRecipe,
     StageRecipe,
     TaskRecipe,
-    list_recipes,
-    load_recipe,
-    to_toml,
 )
+from multitask.recipe_files import RECIPES, list_recipes, load_recipe, to_toml
 from multitask.report import list_table
 from multitask.stage import Parts, start_stage
 from multitask.train import run_stage

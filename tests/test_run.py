@@ -19,7 +19,7 @@ from multitask.checkpoint import build_model, load_checkpoint
 from multitask.command_line import run_seeds
 from multitask.evaluate import Score, predict
 from multitask.judge import Judge
-from multitask.recipe import load_recipe
+from multitask.recipe_files import load_recipe
 from multitask.record import is_better
 from multitask.run import Setting, describe_plan, run, train_stage
 from multitask.run_folder import read_predictions, read_run
