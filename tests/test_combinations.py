@@ -140,8 +140,8 @@ def may_combine(first: str, second: str) -> Recipe | None:
     return both
 
 
-# (without effect, beside): the encoder does not learn, so these cannot matter
-NEEDLESS = {("separate", "frozen"), ("layer_decay", "frozen")}
+# (without effect, beside): the encoder does not learn, so these cannot matter (its heads have a rate of their own)
+NEEDLESS = {("separate", "frozen"), ("layer_decay", "frozen"), ("head_factor", "frozen")}
 PAIRS = [(first, second) for first, second in combinations(TECHNIQUES, 2) if may_combine(first, second)]
 
 
