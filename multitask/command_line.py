@@ -36,9 +36,11 @@ def add_common_flags(parser: Parser) -> None:
                       help="pretrain: the encoder is frozen, only the heads learn (default, unless a --recipe "
                            "is named); finetune: all weights learn")
     mode.add_argument("--fine_tune_mode", choices=list(MODES.values()), help="the same by its newer name")
-    course.add_argument("--epochs", type=number(int, 1, 100_000), help="passes over the training data (default: the recipe's)")
+    course.add_argument("--epochs", type=number(int, 1, 100_000),
+                        help="passes over the training data, in every stage (default: the recipe's)")
     course.add_argument("--lr", type=number(float, 0, 1, "low"), help="learning rate (default: the recipe's)")
-    course.add_argument("--batch_size", type=number(int, 1, 100_000), help="examples a step (default: the recipe's)")
+    course.add_argument("--batch_size", type=number(int, 1, 100_000),
+                        help="examples a step, in every stage (default: the recipe's)")
     course.add_argument("--hidden_dropout_prob", type=number(float, 0, 1, "high"),
                         help="the heads' dropout (default: the recipe's); the encoder keeps its own")
     course.add_argument("--seed", type=number(int, 0, 2**31 - 1), help="seed of everything random (default: the recipe's)")
@@ -48,8 +50,8 @@ def add_common_flags(parser: Parser) -> None:
     beyond.add_argument("--data_dir", type=Path, metavar="DIR", help="folder of the course's files (default: data)")
     beyond.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/RECIPE/N)")
     beyond.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-                        help="change any key of the recipe, e.g. --set stages.0.batch_size=8; may be repeated; "
-                             "--dry_run prints all keys")
+                        help="change any key of the recipe, e.g. --set stages.0.batch_size=8; may be repeated; the "
+                             "flags above come before it; multitask/recipe.py has all keys")
     beyond.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N",
                         help="run N times with the seeds SEED, SEED + 1, ... and print mean and standard deviation")
     beyond.add_argument("--precision", choices=["fp32", "bf16"],
@@ -190,6 +192,8 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
     device = choose_device(flags.device, flags.use_gpu)
     tokenizer = BertTokenizer.from_pretrained(model.folder)
     data, notes = read_data(files, tokenizer, recipe)
+    if untrained := find_untrained(recipe):
+        notes.append(f"{', '.join(untrained)}: no stage trains this; the heads stay as they were drawn, and scores mean nothing")
     print("\n".join([*header(recipe, files, model, device, data), *(f"note    {note}" for note in notes)]), flush=True)
     weights = next((path for name in WEIGHT_FILES if (path := model.folder / name).exists()), model.folder / "config.json")
     facts = {"model": model.name, "model_note": model.note, "data": describe_sources(files),
@@ -206,6 +210,11 @@ def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tupl
         run_seeds(recipe, setting, flags.seeds)
 
 
+def find_untrained(recipe: Recipe) -> list[str]:
+    """The tasks that no stage trains."""
+    return [name for name in recipe.tasks if not any(name in stage.objectives for stage in recipe.stages)]
+
+
 def run_and_report(recipe: Recipe, setting: Setting) -> dict:
     """Trains, and says on the screen what came out. Returns the run's results."""
     try:
@@ -220,7 +229,7 @@ def run_and_report(recipe: Recipe, setting: Setting) -> dict:
             place = f"stage {results['best_stage']}, epoch {results['best_epoch']}"
             print(f"\n{split} scores of the best checkpoint ({place}, chosen on dev by "
                   f"{results['select_by']}):\n{result_table(results, split)}")
-    for name in guesses(results):
+    for name in set(guesses(results)) - set(find_untrained(recipe)):
         print(f"note    {name}: not clearly better than giving every example the same answer; more epochs, or another --lr?")
     if setting.prediction_paths:
         print(f"\npredictions {', '.join(map(str, setting.prediction_paths.values()))}")

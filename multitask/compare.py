@@ -205,6 +205,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--split", choices=["dev", "test"], default="dev", help="default: %(default)s")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     flags = parser.parse_args(arguments)
+    if flags.runs[0].resolve() == flags.runs[1].resolve():
+        raise MinbertError(f"{flags.runs[0]} is named twice", "name two runs")
     first, second = map(find_runs, flags.runs)
     comparisons = compare_runs(first, second, flags.split)
     for letter, folder, runs in zip("AB", flags.runs, (first, second), strict=True):

@@ -23,7 +23,7 @@ from minbert.files import MinbertError
 from minbert.hub import find_model
 from minbert.tokenizer import BertTokenizer
 from multitask.checkpoint import build_model
-from multitask.command_line import find_files, read_data
+from multitask.command_line import describe_sources, find_files, read_data
 from multitask.flags import Parser, number, run_command
 from multitask.recipe import JOINT, PRETRAINING, Recipe
 from multitask.recipe_files import load_recipe
@@ -197,13 +197,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     flags = parser.parse_args(arguments)
     recipe = load_recipe(flags.recipe, flags.settings)
-    model_folder = find_model(flags.model or recipe.model or None).folder
+    model_found, (files, _) = find_model(flags.model or recipe.model or None), find_files(tuple(recipe.tasks), flags.data_dir, {})
+    model_folder = model_found.folder
     tokenizer = BertTokenizer.from_pretrained(model_folder)
-    data, _ = read_data(find_files(tuple(recipe.tasks), flags.data_dir, {})[0], tokenizer, recipe)
+    data, _ = read_data(files, tokenizer, recipe)
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, model_folder, tokenizer)
     richer = add_features(recipe, data, model, tokenizer)
     effects = [*data_effects(recipe, data, richer), *measure(recipe, Parts(model, tokenizer, richer, model_folder), flags.steps)]
+    print(f"{recipe.name} with {model_found.name} on {describe_sources(files)}: by which share each technique changes something")
     if not effects:
         print(f"{recipe.name} switches no technique on")
     for effect in effects:

@@ -49,7 +49,7 @@ class ProjectedAttention(nn.Module):
         Steps: project down; attend to the sentence's tokens in the small space, with this layer's weights; project up;
         GELU (the authors' code has it, the paper's equation does not). There is no output matrix in between.
         """
-        # TS(h) = GELU(V_D MultiHead(V_E h))
+        # TS(h) = GELU(V_D MultiHead(V_E h))   V_E is `down`, V_D is `up`
         mixed_BQP = self.layers[number](self.down(hidden_BTD), mask, asking=asking)
         return gelu(self.up(mixed_BQP))
 
@@ -68,7 +68,7 @@ class LowRank(nn.Module):
     def forward(self, number: int, hidden_BTD: Tensor, mask: Tensor | None, asking: slice = ALL) -> Tensor:
         """extra_BQD; every token by itself, so the mask is not needed."""
         layer = self.layers[number]
-        # TS(h) = V_D GELU(V_E h)
+        # TS(h) = V_D GELU(V_E h)   V_E is `down`, V_D is `up`
         return layer["up"](gelu(layer["down"](hidden_BTD[:, asking])))
 
 

@@ -36,7 +36,9 @@ def load_recipe(name_or_file: str | Path, settings: Sequence[str] = ()) -> Recip
         return recipe
     except Fault as fault:
         place, wrong = fault.args
-        origin = next((label for label, layer in reversed(layers) if speaks_of(layer, place)), files[-1][0])
+        # a key that is missing from a stage is the matter of whoever made the stage
+        asked = place[:2] if place[:1] == ("stages",) and wrong == "this key is missing" else place
+        origin = next((label for label, layer in reversed(layers) if speaks_of(layer, asked)), files[-1][0])
         raise MinbertError(f"{origin}: {spell(place)}: {wrong}") from None
 
 

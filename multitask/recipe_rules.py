@@ -125,7 +125,8 @@ def find_pretraining_conflicts(recipe: Recipe, stage: StageRecipe) -> Iterator[t
     unsupervised = [name for name in stage.objectives if name in PRETRAINING]
     if unsupervised and (stage.train == "last-linear-layer" or recipe.encoder.kind != "shared"):
         place = ("objectives", stage.objectives.index(unsupervised[0]))
-        yield place, f"'{unsupervised[0]}' needs one shared encoder that is trained"
+        yield place, (f"'{unsupervised[0]}' needs one shared encoder that is trained; encoder.kind is '{recipe.encoder.kind}', "
+                      f"this stage's train '{stage.train}'")
     if stage.pretraining and not unsupervised:
         yield ("pretraining",), f"only goes with one of the objectives {listed(PRETRAINING)}"
     for name, users in USED_BY.items():

@@ -119,6 +119,12 @@ def append_line(path: Path, line: str) -> None:
     write_text(path, text + line + "\n")
 
 
+def find_faint(record: dict) -> str:
+    """The penalties of an epoch that are too small to be felt; Bregman's starts small and grows."""
+    return ", ".join(name for name, value in record["penalties"].items()
+                     if name.endswith(".smart") and value < 1e-3 * record["train_loss"][name.split(".")[0]])
+
+
 def describe_epoch(record: dict) -> str:
     """One line on an epoch for the screen."""
     dev, train = record.get("dev", {}), record.get("train", {})

@@ -34,6 +34,7 @@ from multitask.record import (
     describe_epoch,
     describe_split,
     describe_step,
+    find_faint,
     is_better,
     score_outputs,
     to_json,
@@ -159,6 +160,8 @@ def train_stage(recipe: Recipe, index: int, parts: Parts, setting: Setting, best
             record |= {**scores, "evaluation_seconds": time.perf_counter() - evaluated}
             append_line(setting.folder / "metrics.jsonl", to_json(record))
             bar.write(describe_epoch(record))
+            if step.epoch == 1 and (faint := find_faint(record)):
+                bar.write(f"note    {faint}: below a thousandth of the loss; `python -m multitask.effect` measures its effect")
             if judge.is_over(step.epoch):
                 bar.write(f"stopped: no better {judge.chosen} in {stage.patience} epochs")
                 break

@@ -64,7 +64,8 @@ def read_run(folder: Path) -> Run:
     """Raises MinbertError where results.json or recipe.toml is missing or broken, or they do not belong together."""
     path = folder / "results.json"
     if not path.exists():
-        raise MinbertError(f"{folder} holds no finished run", RUN_FOLDER)
+        what = "holds no finished run" if folder.is_dir() else "is no folder"
+        raise MinbertError(f"{folder} {what}", RUN_FOLDER)
     results = read_table(path, RUN_FOLDER)
     if missing := list(find_missing(results)):
         raise MinbertError(f"{path}: lacks {', '.join(missing)}", "only a finished run can be read")
@@ -97,6 +98,8 @@ def find_missing(results: dict) -> Iterator[str]:
 
 def read_predictions(run: Run, task: str, split: str) -> Predicted:
     path = run.folder / "outputs" / f"{task}-{split}.csv"
+    if not path.exists():
+        raise MinbertError(f"{path}: this run has no outputs for {task}, {split}", "was there a file for it when it ran?")
     saved = read_outputs(path)
     predictions_N = saved.outputs
     if run.recipe:

@@ -7,7 +7,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minbert.files import write_text
@@ -15,6 +15,7 @@ from minbert.hub import DEFAULT
 from multitask.compare import spread
 from multitask.flags import Parser, run_command
 from multitask.recipe import Expected
+from multitask.recipe_files import list_recipes, load_recipe, to_toml
 from multitask.report import escape
 from multitask.run_folder import Run, find_runs
 from multitask.tables import COURSE_TASKS, TASKS
@@ -95,9 +96,19 @@ def is_handout(name: str, count: int) -> bool:
     return any(rows - 10 <= count <= rows for rows in TASKS[name].handout_rows["dev"])
 
 
+def find_changes(run: Run) -> list[str]:
+    """The lines of the run's recipe that its namesake among the shipped recipes does not have, the seed aside."""
+    if run.recipe is None or run.recipe.name not in {recipe.name for recipe in list_recipes()}:
+        return []
+    ours, shipped = (to_toml(replace(recipe, seed=0)).splitlines() for recipe in (run.recipe, load_recipe(run.recipe.name)))
+    return [line for line in ours if line not in shipped]
+
+
 def find_remarks(row: Row) -> list[str]:
     """In words: what makes the numbers others than the report's, what the model had seen before, how an ensemble is scored."""
     remarks = []
+    if changes := find_changes(row.runs[0]):
+        remarks.append(f"settings changed: {', '.join(changes[:4])}{', ...' if len(changes) > 4 else ''}")
     if row.expected != Expected():
         if row.facts("model").rpartition("/")[2] != DEFAULT:
             remarks.append(f"another model than the report's {DEFAULT}")

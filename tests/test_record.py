@@ -13,6 +13,7 @@ from multitask.record import (
     append_line,
     describe_epoch,
     describe_step,
+    find_faint,
     is_better,
     sample_evenly,
     to_json,
@@ -115,3 +116,8 @@ def test_the_screen_names_undefined_scores_the_best_epoch_and_what_was_not_score
     told = describe_epoch(record | scores(sts=NAN) | {"dev_loss": 1.5, "best_so_far": True})
     assert "sst 0.500 (train 0.500)" in told and "undefined for sts" in told and "dev loss 1.500" in told
     assert told.endswith("*best*")
+
+
+def test_a_penalty_that_nobody_can_feel_is_named():
+    record = {"penalties": {"sst.smart": 1e-6, "sts.smart": 0.5, "sst.bregman": 0.0}, "train_loss": {"sst": 1.5, "sts": 2.0}}
+    assert find_faint(record) == "sst.smart", "Bregman's penalty starts at 0 and grows; SMART's does not"

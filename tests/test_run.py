@@ -585,3 +585,9 @@ def test_the_plan_counts_a_frozen_stages_encoding_once_and_not_in_every_epoch(mo
                            ({"epochs": 5}, 60)):
         plan = describe_plan(staged(stage), make_setting(model_folder, tmp_path))
         assert f"training: about {minutes} min" in plan, plan
+
+
+def test_tasks_that_no_stage_trains_are_named():
+    from multitask.command_line import find_untrained
+
+    assert find_untrained(recipe(objectives=("sst",))) == ["para", "sts"] and find_untrained(recipe()) == []

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from saved_run import FACTS, make_run
 
 from multitask.flags import run_command
 from multitask.recipe import Expected
-from multitask.run_folder import find_runs
-from multitask.table import Row, csv_text, find_remarks, main, markdown_text
+from multitask.recipe_files import load_recipe
+from multitask.run_folder import Run, find_runs
+from multitask.table import Row, csv_text, find_changes, find_remarks, main, markdown_text
 
 BOTH = Expected(sst=0.5, para=0.9, sts=0.946, sts_scale="normalised", overall=0.8, overall_scale="normalised")
 
@@ -135,9 +137,16 @@ def test_the_command_prints_or_writes(tmp_path, capsys):
     assert (tmp_path / "out" / "table.csv").read_text(encoding="utf-8").startswith("run,recipe,seeds,sst,")
 
 
-@pytest.mark.parametrize("arguments, words", [(["nowhere"], "holds no finished run"), ([], "required: RUN"),
+@pytest.mark.parametrize("arguments, words", [(["nowhere"], "nowhere is no folder"), ([], "required: RUN"),
                                               (["--outt", "x", "a"], "did you mean --out")])
 def test_bad_input_is_one_line(capsys, arguments, words):
     assert run_command(main, arguments) == 2
     shown = capsys.readouterr().err
     assert words in shown and shown.count("\n") == 2
+
+
+def test_a_run_with_changed_settings_does_not_pass_for_the_row(tmp_path):
+    shipped = load_recipe("quick")
+    changed = load_recipe("quick", ["stages.0.epochs=1", "seed=5"])
+    assert find_changes(Run(tmp_path, {}, shipped)) == [] == find_changes(Run(tmp_path, {}, replace(shipped, name="mine")))
+    assert find_changes(Run(tmp_path, {}, changed)) == ["epochs = 1"], "another seed is no other recipe, fewer epochs are"
