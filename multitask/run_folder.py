@@ -97,6 +97,7 @@ def find_missing(results: dict) -> Iterator[str]:
 
 
 def read_predictions(run: Run, task: str, split: str) -> Predicted:
+    """Raises MinbertError where the run has no such outputs, or they are not what its recipe's model gives."""
     path = run.folder / "outputs" / f"{task}-{split}.csv"
     if not path.exists():
         raise MinbertError(f"{path}: this run has no outputs for {task}, {split}", "was there a file for it when it ran?")
