@@ -102,7 +102,7 @@ class OptimizerRecipe:
 @dataclass(frozen=True, kw_only=True)
 class SmartRecipe:
     """Smoothness-inducing adversarial regularisation (Jiang et al. 2020)."""
-    # paper moves the embeddings so little that no gradient notices (a 1e-9th of it); sign is the one to try
+    # paper moves the embeddings so little that the gradient changes by a billionth; the other two are felt
     mode: Literal["paper", "normalize", "sign"] = "paper"
     weight: float = key(1.0, above=0)
     epsilon: float | None = key(None, above=0)  # left out: 1e-5 paper, 1e-6 normalize, 0.02 sign

@@ -1,10 +1,13 @@
 """A small multitask model on made-up examples, for the tests of model, loop, state and run."""
 
+from pathlib import Path
+
 import torch
 
 from minbert.bert import BertModel
 from minbert.config import BertConfig
 from minbert.tokenizer import BertTokenizer
+from minbert.weights import save_model
 from multitask.data import Example
 from multitask.encoders import SharedEncoder
 from multitask.model import MultitaskBert
@@ -57,3 +60,25 @@ def examples(task: str, count: int, seed: int = 0) -> list[Example]:
 
 def data(train: int = 14, dev: int = 9) -> dict[str, TaskData]:
     return {task: TaskData(examples(task, train), examples(task, dev, seed=100), None) for task in ("sst", "para", "sts")}
+
+
+def save_tiny_bert(folder: Path) -> Path:
+    """A tiny BERT in the ecosystem's format."""
+    torch.manual_seed(0)
+    save_model(folder, config(), BertModel(config()), VOCABULARY)
+    return folder
+
+
+def assert_same_state(one, other, place: str = "state") -> None:
+    """Two states, tensor by tensor."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), f"{place} is not what it was"
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), place
+        for key in one:
+            assert_same_state(one[key], other[key], f"{place}.{key}")
+    elif isinstance(one, (list, tuple)):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same_state(left, right, f"{place}.{number}")
+    else:
+        assert one == other, f"{place} is not what it was"

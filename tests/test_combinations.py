@@ -6,10 +6,8 @@ from itertools import combinations, islice
 
 import pytest
 import torch
-from small_run import VOCABULARY, config, data, recipe, tokenizer
+from small_run import data, recipe, save_tiny_bert, tokenizer
 
-from minbert.bert import BertModel
-from minbert.weights import save_model
 from multitask.checkpoint import build_model
 from multitask.evaluate import predict
 from multitask.features import TAGS
@@ -90,10 +88,7 @@ def tagged(examples):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    save_model(path, config(), BertModel(config()), VOCABULARY)
-    return path
+    return save_tiny_bert(tmp_path_factory.mktemp("model"))
 
 
 def plain() -> Recipe:

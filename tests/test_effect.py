@@ -6,11 +6,9 @@ from itertools import islice
 
 import pytest
 import torch
-from small_run import VOCABULARY, config, data, recipe, tokenizer
+from small_run import assert_same_state, data, recipe, save_tiny_bert, tokenizer
 
-from minbert.bert import BertModel
 from minbert.files import MinbertError
-from minbert.weights import save_model
 from multitask import effect, penalties
 from multitask.checkpoint import build_model
 from multitask.effect import measure
@@ -25,10 +23,7 @@ from multitask.train import run_stage
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    save_model(path, config(), BertModel(config()), VOCABULARY)
-    return path
+    return save_tiny_bert(tmp_path_factory.mktemp("model"))
 
 
 def plain(**stage):
@@ -180,21 +175,7 @@ def test_measuring_leaves_weights_streams_and_random_numbers_as_they_were(folder
              *effect.order_effects(state), *effect.part_effects(state)]
     assert len(found) == 9 + 2 + 2 + 1
     assert all(parameter.grad is None for parameter in state.model.parameters()), "the next step would add to this gradient"
-    assert_same(state.state_dict(), before)
-
-
-def assert_same(one, other, place: str = "state") -> None:
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), f"{place} was changed by measuring"
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), place
-        for key in one:
-            assert_same(one[key], other[key], f"{place}.{key}")
-    elif isinstance(one, (list, tuple)):
-        for number, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_same(left, right, f"{place}.{number}")
-    else:
-        assert one == other, f"{place} was changed by measuring"
+    assert_same_state(state.state_dict(), before)
 
 
 def call(some_recipe, folder, tmp_path, monkeypatch) -> int:

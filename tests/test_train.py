@@ -5,11 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_run import VOCABULARY, config, data, make_model, recipe, tokenizer
+from small_run import assert_same_state, data, make_model, recipe, save_tiny_bert, tokenizer
 
-from minbert.bert import BertModel
 from minbert.files import MinbertError
-from minbert.weights import save_model
 from multitask.checkpoint import build_model
 from multitask.recipe import BregmanRecipe, EncoderRecipe, RDropRecipe, SmartRecipe
 from multitask.stage import Parts, start_stage
@@ -254,21 +252,6 @@ TECHNIQUES = {
 }
 
 
-def assert_same_state(one, other, place: str) -> None:
-    """Two states, tensor by tensor."""
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), f"{place} is not what it was"
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), place
-        for key in one:
-            assert_same_state(one[key], other[key], f"{place}.{key}")
-    elif isinstance(one, (list, tuple)):
-        for number, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_same_state(left, right, f"{place}.{number}")
-    else:
-        assert one == other, f"{place} is not what it was"
-
-
 def start_of_any_kind(some_recipe, folder, seed: int):
     torch.manual_seed(seed)
     model = build_model(some_recipe, folder, tokenizer())
@@ -282,10 +265,7 @@ def start_of_any_kind(some_recipe, folder, seed: int):
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    save_model(folder, config(), BertModel(config()), VOCABULARY)
-    return folder
+    return save_tiny_bert(tmp_path_factory.mktemp("model"))
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
