@@ -10,6 +10,7 @@ setup(
     packages=find_packages(include=["minbert", "optim", "multitask", "multitask.*"]),
     package_data={"multitask": ["recipes/**/*.toml", "sample_data/*.csv"]},
     install_requires=["torch>=2.10", "numpy", "scipy", "tqdm", "safetensors", "huggingface_hub"],
-    extras_require={"dev": ["pytest", "transformers"], "features": ["textblob"]},
+    extras_require={"dev": ["pytest", "transformers"], "features": ["textblob"], "figures": ["matplotlib", "scikit-learn"],
+                    "notebooks": ["matplotlib", "scikit-learn", "ipykernel"]},
     license="MIT",
 )

@@ -19,6 +19,7 @@ from minbert.dropout import Dropout
 from minbert.embeddings import BertEmbeddings
 
 
+# Exercise 4.1: GELU
 def gelu(input: Tensor) -> Tensor:
     """Gaussian error linear unit, elementwise and exact (Hendrycks & Gimpel 2016).
 

@@ -43,8 +43,13 @@ def modernise(name: str) -> str:
     return re.sub(r"(?<=LayerNorm\.)gamma$", "weight", re.sub(r"(?<=LayerNorm\.)beta$", "bias", name))
 
 
+# Exercise 4.6: the names of pretrained weights
 def rename(name: str, table: Mapping[str, str]) -> str:
-    """The name that `table` (OURS or ECOSYSTEM) gives; `name` itself where it gives none."""
+    """The name that `table` (OURS or ECOSYSTEM) gives; `name` itself where it gives none.
+
+    Steps: take off the last part, weight or bias; in what is left, put {i} in the place of a layer's number; look that
+    up in the table; put number and last part back.
+    """
     stem, _, kind = name.rpartition(".")
     layer = re.match(r"(?:encoder\.layer|bert_layers|layers)\.([0-9]+)\.", stem)
     number = layer[1] if layer else ""

@@ -244,6 +244,7 @@ class BertTokenizer:
         kept = [token for token in tokens if not (skip_special_tokens and token in SPECIAL_TOKENS)]
         return " ".join(kept).replace(" ##", "")
 
+    # Exercise 1.3: one text or two, with special tokens
     def join(self, ids_a: list[int], ids_b: list[int] | None = None, max_length: int = DEFAULT_LENGTH,
              truncation: str = "longest_first") -> tuple[list[int], list[int]]:
         """(ids, types) of `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, `max_length` ids or fewer.

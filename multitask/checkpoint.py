@@ -11,9 +11,9 @@ from minbert.tokenizer import BertTokenizer
 from minbert.weights import load_folder, save_model
 from multitask.encoders import make_encoder
 from multitask.model import MultitaskBert
+from multitask.model_card import model_card
 from multitask.recipe import Recipe
 from multitask.recipe_files import load_recipe, to_toml
-from multitask.report import model_card
 
 
 def build_model(recipe: Recipe, folder: Path, tokenizer: BertTokenizer) -> MultitaskBert:

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 Factor = Callable[[int], float]
 
 
+# Exercise 5.2: warm-up
 def warm_up(total_steps: int, warmup_steps: int, afterwards: Factor) -> Factor:
     """Up to 1 in equal parts over the warm-up, then `afterwards`. The steps count from 0, so a warm-up's very first
     step moves nothing, as in the usual library.
@@ -34,6 +35,7 @@ def constant(total_steps: int, warmup_steps: int = 0) -> Factor:
     return warm_up(total_steps, warmup_steps, lambda step: 1.0)
 
 
+# Exercise 5.3: linear decay
 def linear(total_steps: int, warmup_steps: int = 0) -> Factor:
     """Down in equal parts after the warm-up, from 1 to 0 at `total_steps`; 0 from there."""
     falling_steps = max(1, total_steps - warmup_steps)
@@ -45,6 +47,7 @@ def google(total_steps: int, warmup_steps: int = 0) -> Factor:
     return warm_up(total_steps, warmup_steps, lambda step: max(0.0, 1 - step / total_steps))
 
 
+# Exercise 5.4: layer-wise decay
 def layer_factor(name: str, layers: int, decay: float, head_factor: float = 1.0) -> float:
     """What a parameter's learning rate is multiplied by: less, the nearer to the input it lies (layer-wise decay).
 

@@ -5,7 +5,8 @@ import math
 from small_run import recipe
 
 from multitask.evaluate import Score
-from multitask.report import escape, guesses, model_card, report_text, result_rows, result_table
+from multitask.model_card import model_card
+from multitask.report import escape, guesses, report_text, result_rows, result_table
 
 NOTHING = Score(math.nan, math.nan, math.nan)
 

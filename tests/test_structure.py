@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 # inside multitask a module imports only modules to its left
 ORDER = ("flags tab_separated tables strict_toml recipe recipe_rules recipe_files data_check data batches features "
          "layers encoders targets heads model objectives word_prediction pretraining penalties schedules state "
-         "train outputs evaluate report checkpoint frozen stage record judge run run_folder compare ensemble_rules "
+         "train outputs evaluate report model_card checkpoint frozen stage record judge run run_folder compare ensemble_rules "
          "ensemble table command_line effect").split()
 FILES = sorted(path for package in ("minbert", "optim", "multitask") for path in (ROOT / package).glob("*.py"))
 
