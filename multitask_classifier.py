@@ -14,7 +14,7 @@ from minbert.hub import find_model
 from multitask import command_line as shared
 from multitask.flags import Parser, run_command
 from multitask.recipe_files import list_recipes
-from multitask.report import list_table
+from multitask.results import list_table
 from multitask.tables import COURSE_TASKS, SPLITS, TASKS
 
 

@@ -11,9 +11,9 @@ from minbert.tokenizer import BertTokenizer
 from minbert.weights import load_folder, save_model
 from multitask.encoders import make_encoder
 from multitask.model import MultitaskBert
-from multitask.model_card import model_card
 from multitask.recipe import Recipe
 from multitask.recipe_files import load_recipe, to_toml
+from multitask.sentence_files import find_pooling_task, write_sentence_files
 
 
 def build_model(recipe: Recipe, folder: Path, tokenizer: BertTokenizer) -> MultitaskBert:
@@ -35,15 +35,17 @@ class Checkpoint:
     recipe: Recipe
 
 
-def save_checkpoint(folder: Path, recipe: Recipe, model: MultitaskBert, tokenizer: BertTokenizer, facts: dict) -> None:
+def save_checkpoint(folder: Path, recipe: Recipe, model: MultitaskBert, tokenizer: BertTokenizer, card: str) -> None:
     """The whole model as a folder: its BERTs in the ecosystem's format (separate ones in a folder of each task), in
-    heads.safetensors everything else, the recipe, a model card."""
+    heads.safetensors everything else, the recipe, the model card."""
     with atomic_folder(folder) as temporary:
         for task, bert in model.encoder.berts().items():
             save_model(temporary / task, bert.config, bert, tokenizer.vocabulary, lowercase=tokenizer.lowercase)
+            if pooled := find_pooling_task(recipe, task):
+                write_sentence_files(temporary / task, bert, recipe.tasks[pooled].pooling, recipe.max_length)
         write_tensors(temporary / "heads.safetensors", find_own_tensors(model))
         write_text(temporary / "recipe.toml", to_toml(recipe))
-        write_text(temporary / "README.md", model_card(recipe, facts))
+        write_text(temporary / "README.md", card)
 
 
 def find_own_tensors(model: MultitaskBert) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from multitask.flags import Parser, number
 from multitask.recipe import Recipe
 from multitask.recipe_files import load_recipe
 from multitask.record import main_score
-from multitask.report import guesses, result_table
+from multitask.results import guesses, result_table
 from multitask.run import Setting, describe_plan, run
 from multitask.stage import TaskData
 from multitask.tables import SPLITS, TASKS, Table, overlap, read_table

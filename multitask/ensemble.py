@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from minbert.files import MinbertError, write_text
 from multitask.ensemble_rules import RULES, Answers, Rule
@@ -22,8 +21,8 @@ from multitask.evaluate import score_task, write_predictions
 from multitask.flags import Parser, number, run_command
 from multitask.outputs import write_outputs
 from multitask.record import describe_split, to_json
-from multitask.report import result_table
-from multitask.run_folder import Predicted, Run, check_same_examples, find_runs, read_predictions
+from multitask.results import result_table
+from multitask.run_folder import Run, check_same_examples, find_probabilities, find_runs, read_predictions
 from multitask.tables import TASKS, Task
 
 NOTES = {  # split of the results -> what its scores are worth
@@ -41,18 +40,6 @@ class Combined:
     ids: list[str]
     labels_N: np.ndarray
     predictions_N: np.ndarray
-
-
-def find_probabilities(run: Run, task: Task, predicted: Predicted) -> np.ndarray:
-    """probabilities_NC; a model that gives none (classes as points on a line) puts all on its answer."""
-    target = run.recipe.tasks[task.name].target if run.recipe else "answers"
-    if target == "one_hot":  # trained by squared error to be probabilities
-        return predicted.outputs
-    if target == "labels" and task.kind == "binary":
-        return np.stack([expit(-predicted.outputs), expit(predicted.outputs)], axis=-1)
-    if target == "labels":
-        return softmax(predicted.outputs, axis=-1)
-    return np.eye(task.classes)[predicted.predictions_N.astype(int)]
 
 
 def gather(runs: Sequence[Run], task: Task, split: str) -> tuple[list[str], Answers]:

@@ -32,11 +32,13 @@ def difference_features(u_BD: Tensor, v_BD: Tensor) -> Tensor:
     return torch.cat([u_BD, (u_BD - v_BD).abs(), v_BD], dim=-1)
 
 
+# Exercise 6.2: features of a pair
 def concat_features(u_BD: Tensor, v_BD: Tensor) -> Tensor:
     """features_BF with F = 2 D: [u, v]."""
     return torch.cat([u_BD, v_BD], dim=-1)
 
 
+# Exercise 6.2: features of a pair
 def square_features(u_BD: Tensor, v_BD: Tensor) -> Tensor:
     """features_BF with F = 4 D: [u, v, (u - v)^2, |u - v|]."""
     return torch.cat([u_BD, v_BD, (u_BD - v_BD).square(), (u_BD - v_BD).abs()], dim=-1)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minbert.files import write_text
+from minbert.files import MinbertError, error_from_os, write_text
 from multitask.data import Example
 from multitask.evaluate import Score, predict, score_task, summarise
 from multitask.stage import Parts
@@ -19,6 +19,7 @@ from multitask.tables import TASKS
 from multitask.targets import Target
 from multitask.train import Step
 
+FLAT, NESTED = ("train_loss", "penalties"), ("train", "dev", "gradient_cosines")  # an epoch's tables, and tables of tables
 TRAIN_SAMPLE = 200  # training examples of each task that are scored at an epoch's end, to show over-fitting
 
 
@@ -48,7 +49,7 @@ def describe_step(index: int, step: Step, log: EpochLog, learning_rate: float) -
             "best_so_far": False}
 
 
-def sample_evenly(examples: list[Example], count: int = TRAIN_SAMPLE) -> list[Example]:
+def sample_evenly(examples: Sequence[Example], count: int = TRAIN_SAMPLE) -> Sequence[Example]:
     """`count` examples from all over the list: SST's file is sorted, its first rows are nearly all positive."""
     return [examples[place * len(examples) // count] for place in range(count)] if len(examples) > count else examples
 
@@ -117,6 +118,36 @@ def append_line(path: Path, line: str) -> None:
     """Adds one line to a log; the file is written anew as a whole, so that it never ends in half a line."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     write_text(path, text + line + "\n")
+
+
+def read_epochs(path: Path) -> tuple[list[dict], str]:
+    """The epochs in metrics.jsonl, and a warning, "" where there is none: a last line that was torn is left out.
+
+    Raises MinbertError, which names file and line, where another line is no epoch's record.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise error_from_os(error, path, "read") from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                return records, f"{path}:{number}: the last line is cut short and left out"
+            raise MinbertError(f"{path}:{number}: is not JSON: {error}", "the file is damaged: run again") from error
+        if not is_epoch(record):
+            raise MinbertError(f"{path}:{number}: is no epoch's record", "the file is damaged: run again")
+        records.append(record)
+    return records, ""
+
+
+def is_epoch(record: object) -> bool:
+    """Whether the parts of a record are what they should be."""
+    return (isinstance(record, dict) and all(isinstance(record.get(key), int) for key in ("stage", "epoch"))
+            and all(isinstance(record.get(key, {}), dict) for key in (*FLAT, *NESTED))
+            and all(isinstance(table, dict) for key in NESTED for table in record.get(key, {}).values()))
 
 
 def find_faint(record: dict) -> str:

@@ -1,10 +1,6 @@
 """One run: recipe -> model -> stages -> best checkpoint -> run folder."""
 
 import json
-import os
-import platform
-import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,15 +13,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-import minbert
 from minbert.files import MinbertError, check_space, error_from_os, write_text
 from minbert.tokenizer import BertTokenizer
 from multitask.checkpoint import build_model, load_checkpoint, save_checkpoint
+from multitask.conflict import conflict_batches, measure_conflict
+from multitask.environment import environment, hardware
 from multitask.evaluate import predict, write_predictions
 from multitask.features import augment, tag_examples
 from multitask.judge import Judge
 from multitask.model import MultitaskBert
-from multitask.outputs import write_outputs
+from multitask.model_card import model_card
+from multitask.outputs import write_outputs, write_texts
 from multitask.recipe import Recipe
 from multitask.recipe_files import to_toml
 from multitask.record import (
@@ -40,7 +38,8 @@ from multitask.record import (
     to_json,
     value_of,
 )
-from multitask.report import report_text
+from multitask.report import write_report
+from multitask.run_folder import read_run
 from multitask.stage import Parts, TaskData, count_steps, start_stage
 from multitask.tables import TASKS
 from multitask.train import Step, run_stage
@@ -82,14 +81,16 @@ def run(recipe: Recipe, setting: Setting) -> dict:
     print(f"run     {setting.folder}", flush=True)
     write_text(setting.folder / "command.txt", setting.command + "\n")
     write_text(setting.folder / "recipe.toml", to_toml(recipe))
-    write_text(setting.folder / "environment.json", json.dumps(environment(setting), indent=2) + "\n")
+    write_text(setting.folder / "environment.json", json.dumps(environment(setting.device) | setting.facts, indent=2) + "\n")
     parts = Parts(model, tokenizer, add_features(recipe, setting.data, model, tokenizer), setting.model_folder)
     best: Best | None = None
     for index in range(len(recipe.stages)):
         best = train_stage(recipe, index, parts, setting, best)
     results = finish(recipe, setting, parts, best, seconds=time.perf_counter() - started)
     write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
-    write_text(setting.folder / "report.md", report_text(recipe, results))
+    write_text(setting.folder / "best" / "README.md", model_card(recipe, setting.facts, setting.command, results))
+    for note in write_report(read_run(setting.folder), setting.folder):
+        print(f"note    {note}", flush=True)
     return results
 
 
@@ -140,7 +141,7 @@ def train_stage(recipe: Recipe, index: int, parts: Parts, setting: Setting, best
     state, schedule = start_stage(recipe, index, parts)
     for note in filter(None, (getattr(objective, "note", "") for objective in state.objectives.values())):
         print(f"note    {note}", flush=True)
-    judge, log = Judge(recipe, index, parts), EpochLog()
+    judge, batches, log = Judge(recipe, index, parts), conflict_batches(state), EpochLog()
     with tqdm(total=count_steps(schedule, stage), desc=f"stage {index + 1}/{len(recipe.stages)}", unit="step",
               dynamic_ncols=True) as bar:
         for step in run_stage(state, schedule, stage.epochs, recipe.optimizer.clip):
@@ -156,7 +157,10 @@ def train_stage(recipe: Recipe, index: int, parts: Parts, setting: Setting, best
                 if outputs and is_better(value := value_of(scores, recipe.select_by), best and best.value):
                     best = Best(index, step.epoch, value, outputs)
                     record["best_so_far"] = True
-                    save_checkpoint(setting.folder / "best", recipe, model, parts.tokenizer, setting.facts)
+                    card = model_card(recipe, setting.facts, setting.command)
+                    save_checkpoint(setting.folder / "best", recipe, model, parts.tokenizer, card)
+            if batches:
+                record["gradient_cosines"] = measure_conflict(model, state.objectives, batches)
             record |= {**scores, "evaluation_seconds": time.perf_counter() - evaluated}
             append_line(setting.folder / "metrics.jsonl", to_json(record))
             bar.write(describe_epoch(record))
@@ -214,6 +218,8 @@ def finish(recipe: Recipe, setting: Setting, parts: Parts, best: Best, seconds: 
         for name, output in by_task.items():
             ids, labels = zip(*((example.id, example.label) for example in examples[name]), strict=True)
             write_outputs(setting.folder / "outputs" / f"{name}-{split}.csv", ids, labels, output)
+            if split == "dev":  # for the report
+                write_texts(setting.folder / "texts" / f"{name}-dev.csv", ids, [example.texts for example in examples[name]])
             predictions = model.targets[name].decode(torch.from_numpy(output)).tolist()
             write_predictions(setting.folder / "predictions" / f"{name}-{split}-output.csv", TASKS[name], ids, predictions)
             if (name, split) in setting.prediction_paths:
@@ -226,21 +232,3 @@ def finish(recipe: Recipe, setting: Setting, parts: Parts, best: Best, seconds: 
             scores = {name: score_outputs(name, model.targets[name], output, examples[name]) for name, output in labelled.items()}
             results[split] = describe_split(scores, {name: [example.label for example in examples[name]] for name in scores})
     return results | {"seconds": seconds, "hardware": hardware(setting.device)}
-
-
-def environment(setting: Setting) -> dict:
-    """Versions, device, threads, git commit, hashes of data and model."""
-    commit = ""
-    if shutil.which("git"):
-        commit = subprocess.run(["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
-                                capture_output=True, text=True, check=False).stdout.strip()
-    return {"minbert": minbert.__version__, "python": platform.python_version(), "torch": torch.__version__,
-            "numpy": np.__version__, "commit": commit, **hardware(setting.device), **setting.facts}
-
-
-def hardware(device: torch.device) -> dict:
-    cores = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cores
-    return {"device": str(device), "hardware": name, "platform": platform.platform()}
-
-

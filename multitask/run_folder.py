@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import expit, softmax
 
 from minbert.files import MinbertError, read_table
 from multitask.outputs import read_outputs
 from multitask.recipe import Recipe
 from multitask.recipe_files import load_recipe
-from multitask.tables import TASKS
+from multitask.tables import TASKS, Task
 from multitask.targets import find_target
 
 RUN_FOLDER = "a run folder holds recipe.toml and results.json; a folder of several seeds holds such folders named seed-*"
@@ -111,6 +112,18 @@ def read_predictions(run: Run, task: str, split: str) -> Predicted:
                                "the folder mixes two runs")
         predictions_N = target.decode(torch.from_numpy(saved.outputs)).double().numpy()
     return Predicted(path, saved.ids, np.array(saved.labels, dtype=np.float64), saved.outputs, predictions_N)
+
+
+def find_probabilities(run: Run, task: Task, predicted: Predicted) -> np.ndarray:
+    """probabilities_NC; a model that gives none (classes as points on a line) puts all on its answer."""
+    target = run.recipe.tasks[task.name].target if run.recipe else "answers"
+    if target == "one_hot":  # trained by squared error to be probabilities
+        return predicted.outputs
+    if target == "labels" and task.kind == "binary":
+        return np.stack([expit(-predicted.outputs), expit(predicted.outputs)], axis=-1)
+    if target == "labels":
+        return softmax(predicted.outputs, axis=-1)
+    return np.eye(task.classes)[predicted.predictions_N.astype(int)]
 
 
 def check_same_examples(predicted: Sequence[Predicted]) -> None:

@@ -48,7 +48,11 @@ def read_text(path: Path) -> tuple[str, list[str]]:
 
     Raises MinbertError where there is no such file, or it cannot be read, or is not UTF-8 text.
     """
-    data = read_bytes(path)
+    return decode(path, read_bytes(path))
+
+
+def decode(path: Path, data: bytes) -> tuple[str, list[str]]:
+    """As `read_text`, of bytes that were read already; `path` is for the messages."""
     start = data.removeprefix(b"\xef\xbb\xbf")[:1000]
     for first_bytes, (what, way_out) in NOT_A_TABLE.items():
         if start.lstrip().lower().startswith(first_bytes):

@@ -16,7 +16,7 @@ from multitask.compare import spread
 from multitask.flags import Parser, run_command
 from multitask.recipe import Expected
 from multitask.recipe_files import list_recipes, load_recipe, to_toml
-from multitask.report import escape
+from multitask.results import escape
 from multitask.run_folder import Run, find_runs
 from multitask.tables import COURSE_TASKS, TASKS
 

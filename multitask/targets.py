@@ -34,12 +34,14 @@ def sentiment_loss(output_BC: Tensor, labels_B: Tensor) -> Tensor:
     return F.cross_entropy(at_least_float32(output_BC), labels_B)
 
 
+# Exercise 6.3: the loss of each task
 def paraphrase_loss(output_B: Tensor, labels_B: Tensor) -> Tensor:
     """Mean binary cross-entropy of one logit per pair: -y log s(z) - (1 - y) log(1 - s(z))."""
     output_B = at_least_float32(output_B)
     return F.binary_cross_entropy_with_logits(output_B, labels_B.to(output_B.dtype))
 
 
+# Exercise 6.3: the loss of each task
 def similarity_loss(output_B: Tensor, labels_B: Tensor) -> Tensor:
     """Mean squared error on the labels' own scale; labels stay fractions (2.4 is not 2)."""
     output_B = at_least_float32(output_B)

@@ -2,7 +2,9 @@
 
 import os
 import socket
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # where the user's own models lie, before HOME changes
@@ -16,6 +18,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(1)  # tiny tensors: a second thread only waits
+pytest_plugins = ["exercise_report", "student_folder"]
 
 NO_DATA = "the course's data is not in"
 NOT_BY_DEFAULT = {
@@ -57,6 +60,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="module")
+def without_figures() -> Iterator[None]:
+    """Runs leave no figures, as where matplotlib is not installed: 15 of them take two seconds a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "matplotlib.figure", None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Run folders as `multitask.run` leaves them, made from chosen outputs, for the tests of what reads them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,14 @@ def write_results(folder: Path, some_recipe: Recipe, outputs: dict, facts: dict,
     predicted = {name: read_predictions(run, name, "dev") for name in outputs}
     scores = {name: score_task(TASKS[name], one.predictions_N, one.labels_N) for name, one in predicted.items()}
     results["dev"] |= {"tasks": scores, **summarise({name: main_score(score) for name, score in scores.items()})}
+    write_text(folder / "results.json", to_json(results))
+
+
+def add_report_keys(folder: Path) -> None:
+    """What else a finished run writes into results.json, and its report reads."""
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results |= {"best_stage": 1, "best_epoch": 1, "select_by": "sst"}
+    results["dev"]["majority"] = dict.fromkeys(results["dev"]["tasks"])
     write_text(folder / "results.json", to_json(results))
 
 

@@ -17,7 +17,8 @@ SHAPES = [(4, 3), (5,), ()]
 STEPS = 100
 # For both, so that a small gradient, the decay and the order of decay and step show in the twelfth digit.
 COARSE = {"lr": 1e-2, "weight_decay": 0.1}
-BOTH_PRECISIONS = pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+# in float32 other orders of the same operations, float64 inside among them, end up to 2.3e-6 apart
+BOTH_PRECISIONS = pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["by_hand", "fused"])
@@ -74,6 +75,109 @@ def by_hand(weight, gradient_list, lr, weight_decay, betas, eps, correct_bias, a
     return weight
 
 
+# what is written wrong most often, by the word that `gone_wrong` knows it by
+CAUSES = {
+    "coupled": "the decay goes through Adam's averages (L2): in AdamW it is decoupled, taken off the weight itself",
+    "coupled and decoupled": "the decay acts twice, in the gradient (L2) and on the weight: only the second is AdamW",
+    "no decay": "the weight decay is missing",
+    "decay without lr": "the decay is weight_decay alone: it must be lr * weight_decay",
+    "decay by the corrected rate": "the decay uses the bias-corrected rate: it must be lr * weight_decay",
+    "growth": "the decay has the wrong sign: the weight grows",
+    "other order": "the decay is of the wrong weight: 'torch' decays first and then steps, 'cs224n' decays the moved weight",
+    "no correction": "the bias correction is missing",
+    "no first correction": "m is not bias-corrected, by 1 - beta_1^t",
+    "no second correction": "v is not bias-corrected, by 1 - beta_2^t",
+    "correction without root": "v's bias correction must be under the root as v is: sqrt(1 - beta_2^t)",
+    "t + 1": "the bias correction counts one step too many: the first step is t = 1",
+    "2 t": "t grows by two in each step: count every step once",
+    "eps inside": "eps is inside the root, sqrt(v + eps): it must be added to the root",
+    "other eps": "eps is added at the other form's place: 'torch' adds it to the corrected root, 'cs224n' to the uncorrected one",
+    "no eps": "eps is missing",
+    "no root": "m is divided by v: it must be divided by the root of v",
+    "swapped": "beta_1 and beta_2 are swapped: the first is m's",
+    "no square": "v averages the gradient's size: it must average its SQUARE",
+    "m sums": "m adds up gradients: the new one must be weighted by 1 - beta_1",
+    "v sums": "v adds up squares: the new one must be weighted by 1 - beta_2",
+    "m forgets": "m is not kept from step to step: is the average updated in place, or only computed?",
+    "v forgets": "v is not kept from step to step: is the average updated in place, or only computed?",
+    "uphill": "the step goes uphill: it must be subtracted",
+}
+
+
+def gone_wrong(weight, gradient_list, fault, lr, weight_decay, betas, eps, form):
+    """As `by_hand`, with one fault; with a fault of "" it is right."""
+    m = v = 0.0
+    b1, b2 = reversed(betas) if fault == "swapped" else betas
+    for number, g in enumerate(gradient_list, start=1):
+        g += weight_decay * weight if fault.startswith("coupled") else 0
+        m = (0 if fault == "m forgets" else b1 * m) + (1 if fault == "m sums" else 1 - b1) * g
+        square = abs(g) if fault == "no square" else g * g
+        v = (0 if fault == "v forgets" else b2 * v) + (1 if fault == "v sums" else 1 - b2) * square
+        t = {"t + 1": number + 1, "2 t": 2 * number}.get(fault, number)
+        c1 = 1 if fault in ("no correction", "no first correction") else 1 - b1**t
+        c2 = 1 if fault in ("no correction", "no second correction") else 1 - b2**t
+        c2 = c2**2 if fault == "correction without root" else c2
+        grown = eps if (form == "torch") != (fault == "other eps") else eps / math.sqrt(c2)  # the course's eps, in torch's place
+        root = {"eps inside": math.sqrt(v / c2 + grown**2 / eps), "no root": v / c2 + grown, "no eps": math.sqrt(v / c2)}.get(
+            fault, math.sqrt(v / c2) + grown)
+        step = lr * m / c1 / root * (-1 if fault == "uphill" else 1)
+        rate = {"decay without lr": 1, "decay by the corrected rate": lr * math.sqrt(c2) / c1, "growth": -lr}.get(fault, lr)
+        decay = 0 if fault in ("coupled", "no decay") else rate * weight_decay
+        first = (form == "torch") != (fault == "other order")
+        weight = weight * (1 - decay) - step if first else (weight - step) * (1 - decay)
+    return weight
+
+
+@pytest.mark.exercise("5.1")
+@pytest.mark.parametrize("form", ["torch", "cs224n"])
+def test_the_averages_are_kept_in_the_moments(form):
+    weight = nn.Parameter(torch.tensor([0.7], dtype=torch.float64))
+    optimizer = AdamW([weight], lr=0.1, betas=(0.8, 0.95), form=form)
+    weight.grad = torch.tensor([2.0], dtype=torch.float64)
+    optimizer.step()
+    m, v = (optimizer.state[weight][name].item() for name in ("exp_avg", "exp_avg_sq"))
+    assert m and v, "after a step the moments are still 0: change them in place (mul_, add_), `m = ...` makes a new tensor"
+    assert m == pytest.approx(0.4) and v == pytest.approx(0.2), \
+        f"after one step with gradient 2, beta 0.8 and 0.95: m = 0.2 * 2 and v = 0.05 * 4, not {m:.3g} and {v:.3g}"
+
+
+@pytest.mark.exercise("5.1")
+@pytest.mark.parametrize("form", ["torch", "cs224n"])
+def test_four_steps_and_what_usually_goes_wrong_in_them(form):
+    gradient_list = [2.0, -1.0, 0.5, 1.5]
+    options = {"lr": 0.1, "weight_decay": 0.5, "betas": (0.8, 0.95), "eps": 0.05, "form": form}
+    found = one_weight(0.7, gradient_list, **options)
+    assert not math.isnan(found), "the root of a negative number: v averages the SQUARE of the gradient"
+    for fault, cause in CAUSES.items():
+        assert found != pytest.approx(gone_wrong(0.7, gradient_list, fault, **options), abs=1e-10), f"form={form!r}: {cause}"
+    other = {"torch": "cs224n", "cs224n": "torch"}[form]
+    assert found != pytest.approx(gone_wrong(0.7, gradient_list, "", **options | {"form": other}), abs=1e-10), \
+        f"form={form!r} does what {other!r} should: they differ in the place of eps and in which weight decays"
+    assert found == pytest.approx(gone_wrong(0.7, gradient_list, "", **options), abs=1e-12), f"form={form!r} left its formula"
+
+
+@pytest.mark.exercise("5.1")
+def test_amsgrad_divides_by_the_largest_v_so_far():
+    gradient_list, options = [5.0, 0.1, 0.1], {"lr": 0.1, "betas": (0.5, 0.5), "eps": 1e-3}
+    found = one_weight(1.0, gradient_list, amsgrad=True, **options)
+    assert found != pytest.approx(one_weight(1.0, gradient_list, **options), abs=1e-9), \
+        "amsgrad changes nothing: the largest v must be kept from step to step, and used in place of v"
+    rest = {"weight_decay": 0.0, "correct_bias": True, "form": "torch"}
+    assert found == pytest.approx(by_hand(1.0, gradient_list, amsgrad=True, **rest, **options), abs=1e-12), \
+        "amsgrad divides by the root of the LARGEST v so far, corrected as v is"
+
+
+@pytest.mark.course
+def test_every_parameter_counts_its_own_steps():
+    early, late = nn.Parameter(torch.zeros(1, dtype=torch.float64)), nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    optimizer = AdamW([early, late], lr=0.1, eps=0.0)
+    for step in range(3):
+        early.grad, late.grad = torch.ones_like(early), torch.ones_like(late) if step == 2 else None
+        optimizer.step()
+    assert late.item() == pytest.approx(-0.1, abs=1e-12), \
+        f"a parameter's first step moved it by {late.item():.3g}, not by lr: each counts its own steps, from its first gradient"
+
+
 def one_weight(start, gradient_list, **options):
     weight = nn.Parameter(torch.tensor([start], dtype=torch.float64))
     optimizer = AdamW([weight], **options)
@@ -93,6 +197,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.exercise("5.1")
 @BOTH_PRECISIONS
 @pytest.mark.parametrize("name", OPTIONS)
 def test_hundred_steps_equal_those_of_torch(name, dtype, tolerance):
@@ -115,6 +220,7 @@ def test_every_parameter_group_keeps_its_own_options(dtype, tolerance):
     assert_equal(result, expected, tolerance, "a group's option was not used for that group")
 
 
+@pytest.mark.exercise("5.1")
 @pytest.mark.parametrize("amsgrad", [False, True])
 @pytest.mark.parametrize("eps", [1e-8, 1e-6, 1e-3])
 def test_course_form_is_torch_with_eps_grown_by_the_correction_and_the_decay_afterwards(eps, amsgrad):
@@ -134,6 +240,7 @@ def test_course_form_is_torch_with_eps_grown_by_the_correction_and_the_decay_aft
                  "and the decay (by lr, not by the corrected rate) comes after the step, of the moved weight")
 
 
+@pytest.mark.exercise("5.1")
 @pytest.mark.parametrize("form", ["torch", "cs224n"])
 @pytest.mark.parametrize("correct_bias", [True, False])
 @pytest.mark.parametrize("amsgrad", [True, False])
@@ -144,10 +251,12 @@ def test_fifty_steps_equal_the_formulas_in_plain_python(form, correct_bias, amsg
     options = {**COARSE, "betas": (0.9, 0.98), "eps": eps, "form": form}
     options |= {"correct_bias": correct_bias, "amsgrad": amsgrad}
     expected = by_hand(0.7, gradient_list, **options)
-    assert one_weight(0.7, gradient_list, **options) == pytest.approx(expected, abs=1e-13)
+    assert one_weight(0.7, gradient_list, **options) == pytest.approx(expected, abs=1e-13), \
+        f"another number than the formulas' with {options}"
 
 
 # betas 1/2, 3/4; gradients 2, -2: m = 1, -1/2; v = 1, 7/4; sqrt(v / (1 - beta_2^t)) = 2, 2. Decay: 1 - .05
+@pytest.mark.exercise("5.1")
 @pytest.mark.parametrize("options, first, second", [
     # .95 - .1/.5 * 1/(2 + .5) = .87;  .8265 + .1/.75 * .5/2.5 = .8265 + .0266667
     ({}, 0.87, 0.8265 + 0.08 / 3),
@@ -158,10 +267,13 @@ def test_fifty_steps_equal_the_formulas_in_plain_python(form, correct_bias, amsg
 ], ids=["torch", "no correction", "cs224n"])
 def test_two_steps_worked_by_hand(options, first, second):
     options = {"lr": 0.1, "betas": (0.5, 0.75), "eps": 0.5, "weight_decay": 0.5, **options}
-    assert one_weight(1.0, [2.0], **options) == pytest.approx(first, abs=1e-12)
-    assert one_weight(1.0, [2.0, -2.0], **options) == pytest.approx(second, abs=1e-8)
+    told = "correct_bias=False leaves both corrections out: does `update` look at it?" if "correct_bias" in options else \
+        "follow the lines above the numbers by hand"
+    assert one_weight(1.0, [2.0], **options) == pytest.approx(first, abs=1e-12), f"the first step, {options}: {told}"
+    assert one_weight(1.0, [2.0, -2.0], **options) == pytest.approx(second, abs=1e-8), f"the second step, {options}: {told}"
 
 
+@pytest.mark.exercise("5.1")
 def test_without_correction_the_decay_stands_inside_google_s_update():
     # theta - lr (m / (sqrt(v) + eps) + lambda theta); at the first step m = .1 g, v = .001 g^2
     expected = 2 - 0.01 * (0.05 / (math.sqrt(0.00025) + 1e-6) + 0.1 * 2)
@@ -169,7 +281,8 @@ def test_without_correction_the_decay_stands_inside_google_s_update():
     assert after == pytest.approx(expected, abs=1e-14), "correct_bias=False must leave both corrections out"
 
 
-@pytest.mark.parametrize("form", ["torch", "cs224n"])
+@pytest.mark.exercise("5.1")
+@pytest.mark.parametrize("form", ["torch", pytest.param("cs224n", marks=pytest.mark.course)])
 def test_first_step_is_the_learning_rate_in_the_gradient_s_direction(form):
     for gradient in (-1e-4, 3e-2, 50.0):
         moved = one_weight(1.0, [gradient], lr=1e-2, eps=0.0, form=form) - 1
@@ -177,13 +290,15 @@ def test_first_step_is_the_learning_rate_in_the_gradient_s_direction(form):
             f"the first step is {moved:.2e}, not lr: is the bias corrected, and by which t?"
 
 
-@pytest.mark.parametrize("form", ["torch", "cs224n"])
+@pytest.mark.exercise("5.1")
+@pytest.mark.parametrize("form", ["torch", pytest.param("cs224n", marks=pytest.mark.course)])
 def test_zero_gradients_decay_in_closed_form(form):
     after = one_weight(3.0, [0.0] * 40, form=form, **COARSE)
     assert after == pytest.approx(3 * (1 - 1e-2 * 0.1) ** 40, abs=1e-13), \
         "with zero gradients a step must multiply by 1 - lr * weight_decay: the averages never see the decay"
 
 
+@pytest.mark.exercise("5.1")
 def test_zero_gradients_move_on_by_momentum_and_none_gradients_leave_everything_alone():
     weight = nn.Parameter(torch.ones(2, dtype=torch.float64))
     optimizer = AdamW([weight], **COARSE)
@@ -202,18 +317,25 @@ def test_zero_gradients_move_on_by_momentum_and_none_gradients_leave_everything_
     assert (weight < before * (1 - 1e-3)).all(), "grad zero: it decays and moves on by momentum"
 
 
+@pytest.mark.exercise("5.1")
 def test_step_counts_once_and_leaves_the_gradient_as_it_was():
     weight = nn.Parameter(torch.ones(3))
     optimizer = AdamW([weight], **COARSE)
     for count in range(1, 4):
         weight.grad = torch.tensor([1.0, -2.0, 0.0])
         optimizer.step()
-        assert optimizer.state[weight]["step"] == count, "one step() must be one update"
+        counted = int(optimizer.state[weight]["step"])
+        assert counted == count, \
+            f"{count} calls of step() count as {counted}: one step() must be one update, and the state must last between them"
+        expected = (1 - 1e-3) ** count - 1e-2 * sum((1 - 1e-3) ** number for number in range(count))
+        assert weight[0].item() == pytest.approx(expected, abs=1e-6), \
+            "one step() must be one update: the weight moved by more, or less, than one"
         assert weight.grad.tolist() == [1.0, -2.0, 0.0], "the decay or a square was written into the gradient"
 
 
+@pytest.mark.exercise("5.1")
 @pytest.mark.parametrize("options, tolerance", [
-    ({"form": "cs224n", "eps": 1e-6}, 5.5e-5), ({"form": "cs224n"}, 5.5e-5), ({"form": "torch"}, 1e-4)])
+    ({"form": "cs224n", "eps": 1e-6}, 7e-5), ({"form": "cs224n"}, 7e-5), ({"form": "torch"}, 1e-4)])
 def test_the_course_s_own_check_passes(options, tolerance):
     # The published weights have four digits. Seeds: torch's and numpy's default_rng, both 0.
     numpy = pytest.importorskip("numpy", reason="the course's check draws its inputs with numpy")
@@ -366,7 +488,9 @@ def test_biases_and_layer_norms_do_not_decay_and_everything_trainable_is_in_one_
     model = Block()
     decaying, resting = parameter_groups(model, 0.01)
     assert (decaying["weight_decay"], resting["weight_decay"]) == (0.01, 0.0)
-    assert names_of(model, decaying) == {"word.weight", "dense.weight"}
+    assert not any(name.endswith("bias") for name in names_of(model, decaying)), "biases must not decay"
+    assert names_of(model, decaying) == {"word.weight", "dense.weight"}, \
+        "weights of linear layers and embeddings decay, those of LayerNorms do not, whether known by type or by name"
     assert names_of(model, resting) == {
         "dense.bias", "scale.weight", "scale.bias", "output_norm.weight", "old.gamma", "old.beta",
         "in_proj_bias", "decoder.bias"}
@@ -400,19 +524,6 @@ class Bert(nn.Module):
                                                  intermediate_size=8, max_position_embeddings=6))
         self.heads = nn.ModuleDict({"sst": nn.Module()})
         self.heads["sst"].layers = nn.Sequential(nn.Dropout(), nn.Linear(8, 5))
-
-
-@pytest.mark.parametrize("name, expected", [
-    ("encoder.bert.embeddings.word.weight", 0.125), ("encoder.bert.embeddings.norm.bias", 0.125),
-    ("encoder.bert.layers.0.output.weight", 0.25), ("encoder.bert.layers.1.attention.query.bias", 0.5),
-    ("encoder.bert.layers.2.output_norm.weight", 1.0), ("encoder.bert.pooler.weight", 1.0),
-    ("encoder.berts.sts.layers.0.output.weight", 0.25), ("encoder.bert.layers.1.adapters.layers.0.weight", 0.5),
-    ("heads.sst.layers.1.weight", 7.0), ("pretraining.masked_lm.transform.weight", 1.0),
-])
-def test_layer_wise_decay_by_hand(name, expected):
-    # L = 3, q = .5: layer l (from 1) has q^(3 - l), the embeddings q^3
-    assert layer_factor(name, 3, 0.5, 7.0) == expected
-    assert layer_factor(name, 3, 1.0) == 1.0
 
 
 def test_every_group_learns_at_its_own_rate_also_along_the_schedule():

@@ -37,10 +37,11 @@ def test_a_moving_average_worked_by_hand():
     # from 0: d = min(.5, 2/11) = 2/11: 11 * 9/11 = 9; then d = min(.5, 3/12): .25 * 9 + .75 * 1 = 3
     parameter = weight(0)
     assert walk(WeightAverage([parameter], "ema", 0.5), parameter, [11, 1]) == pytest.approx([9, 3]), \
-        "the warm start is min(d, (1 + t) / (10 + t)), t counting from 1"
+        "decay is the average's own share, and the warm start is min(d, (1 + t) / (10 + t)), t counting from 1"
     # d below 2/11 is never reached from below: .1 * 0 + .9 * 10 = 9; .1 * 9 + .9 * 0 = .9
     parameter = weight(0)
-    assert walk(WeightAverage([parameter], "ema", 0.1), parameter, [10, 0]) == pytest.approx([9, 0.9])
+    assert walk(WeightAverage([parameter], "ema", 0.1), parameter, [10, 0]) == pytest.approx([9, 0.9]), \
+        "decay is the average's own share: decay times the average plus (1 - decay) times the weights"
 
 
 def test_the_mean_of_the_epochs_ends_worked_by_hand():
@@ -53,6 +54,8 @@ def test_the_mean_of_the_epochs_ends_worked_by_hand():
 def test_constant_weights_stay(kind):
     parameter = weight(0.1, -7, 1e-9)
     average = WeightAverage([parameter], kind, 0.999)
+    assert all(one.data_ptr() != parameter.data_ptr() for one in average.averages), \
+        "the average shares the weights' memory and moves with them: it must start as a copy"
     for _ in range(50):
         average.after_step()
         average.after_epoch()
@@ -111,7 +114,8 @@ def test_the_swap_restores_every_bit_also_after_an_error(kind):
     with pytest.raises(KeyError), average.applied():
         assert all(torch.equal(one, mean) for one, mean in zip(model.parameters(), means, strict=True))
         raise KeyError
-    assert all(torch.equal(one, before) for one, before in zip(model.parameters(), live, strict=True))
+    assert all(torch.equal(one, before) for one, before in zip(model.parameters(), live, strict=True)), \
+        "the model has not got its own weights back: training would go on from the average"
     assert all(torch.equal(one, mean) for one, mean in zip(average.averages, means, strict=True))
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
 

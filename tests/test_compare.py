@@ -49,42 +49,61 @@ def test_mean_and_deviation_by_hand():
     assert mean == 0.5 and math.isnan(deviation), "one value has no spread: 0 would claim that seeds do not matter"
 
 
+@pytest.mark.exercise("8.4")
 def test_mcnemar_by_hand():
     first = np.array([1, 0, 0, 0, 0, 0, 1, 1, 0], bool)
     second = np.array([0, 1, 1, 1, 1, 1, 1, 1, 0], bool)
     result = mcnemar(first, second)
-    assert (result.only_first, result.only_second) == (1, 5), "examples that both get right or wrong do not count"
-    assert result.p == pytest.approx(2 * (1 + 6) / 2**6), "2 P(at most 1 head in 6 throws): one side alone is half of it"
-    assert mcnemar(second, first).p == pytest.approx(result.p)
+    counts = (result.only_first, result.only_second)
+    assert counts != (5, 1), "exchanged: the first count is of the examples that only the first run gets right"
+    assert counts == (1, 5), f"1 example that only the first gets right and 5 that only the second does, got {counts}: those " \
+        "that both get right, or wrong, do not count"
+    assert result.p != pytest.approx(7 / 64), "one side alone: the test is two-sided, twice that"
+    assert result.p != pytest.approx(12 / 64), "the chance of just these counts: add that of all at least as unequal"
+    assert result.p < 1, "from the larger count: P(at most the smaller count) is the tail"
+    assert result.p == pytest.approx(14 / 64), f"expected 2 P(at most 1 head in 6 throws) = 14 / 64, got {result.p:.4f}: the " \
+        "exact binomial, not the chi-squared approximation"
+    assert mcnemar(second, first).p == pytest.approx(result.p), "which run comes first must not matter to p"
 
 
+@pytest.mark.exercise("8.4")
 def test_mcnemar_of_equal_errors_is_one():
     right = np.array([True, False, True])
-    assert mcnemar(right, right).p == 1.0, "without examples that tell the runs apart there is no evidence at all"
     assert mcnemar(np.array([True, False]), np.array([False, True])).p == 1.0, "a probability is at most 1"
+    assert mcnemar(right, right).p == 1.0, "without examples that tell the runs apart there is no evidence at all: p is 1"
 
 
+@pytest.mark.exercise("8.4")
 @pytest.mark.parametrize("only_first, only_second", [(3, 9), (40, 61), (0, 5), (700, 820)])
 def test_mcnemar_is_the_exact_binomial_test(only_first, only_second):
     total = only_first + only_second
     first = np.arange(total) < only_first
-    assert mcnemar(first, ~first).p == pytest.approx(stats.binomtest(only_first, total).pvalue)
+    assert mcnemar(first, ~first).p == pytest.approx(stats.binomtest(only_first, total).pvalue), \
+        "p of the exact binomial test, not of its chi-squared approximation"
 
 
+@pytest.mark.exercise("8.3")
 def test_the_bootstrap_of_a_run_with_itself_is_zero():
     for kind, labels, first in (("classes", *two_classifiers()[:2]), ("score", *two_regressors()[:2])):
         assert np.all(bootstrap(kind, labels, first, first) == 0), "the two runs were scored on different resampled examples"
 
 
+@pytest.mark.exercise("8.3")
 def test_the_bootstrap_is_paired_and_centred():
     labels, first, second = two_classifiers()
     differences = (second == labels).astype(float) - (first == labels)
     draws = bootstrap("binary", labels, first, second)
-    assert draws.mean() == pytest.approx(differences.mean(), abs=5e-4), "second minus first"
+    assert draws.shape == (4000,), f"a difference for each of the 4000 draws, got shape {draws.shape}"
+    assert draws.mean() == pytest.approx(differences.mean(), abs=1e-3), "second minus first"
     expected = differences.std() / math.sqrt(len(labels))  # the sd of a mean of paired differences
-    assert draws.std() == pytest.approx(expected, rel=0.06), "unpaired resampling spreads three times as wide"
+    assert draws.std() > 0.5 * expected, "every draw is the same: draw the examples with replacement, anew for every draw"
+    assert draws.std() < 1.3 * expected, (
+        f"{draws.std() / expected:.2f} times too wide: 1.41 means that half as many were drawn, not N of the N examples; more, "
+        "that resampling is unpaired, with other examples for each run")
+    assert draws.std() == pytest.approx(expected, rel=0.06), "another spread than that of the mean of N paired differences"
 
 
+@pytest.mark.exercise("8.3")
 def test_the_bootstrap_of_pearson_is_that_of_a_plain_loop():
     labels, first, second = two_regressors()
     generator, plain = np.random.default_rng(7), []
@@ -109,6 +128,7 @@ def test_the_same_seed_draws_the_same_and_another_draws_others():
     assert not np.array_equal(draws, bootstrap("score", labels, first, second, seed=1))
 
 
+@pytest.mark.exercise("8.3")
 def test_seeds_are_averaged_score_by_score():
     labels, first, second = two_regressors()
     assert bootstrap("score", labels, [first] * 3, second) == pytest.approx(bootstrap("score", labels, first, second)), \
@@ -117,12 +137,18 @@ def test_seeds_are_averaged_score_by_score():
     seeds = np.stack([labels + 3 * noise[0], labels - 3 * noise[0]])  # their mean prediction would be perfect
     draws = bootstrap("score", labels, seeds, labels)
     assert draws.mean() > 0.3, "the mean of the seeds' r, not the r of their mean prediction: that would be an ensemble"
+    half = bootstrap("score", labels, [first, second], second).mean()
+    assert half == pytest.approx(bootstrap("score", labels, first, second).mean() / 2, rel=1e-6), \
+        "every seed counts: the mean over all seeds of a run, not the first one's score"
 
 
+@pytest.mark.exercise("8.3")
 def test_draws_where_r_is_undefined_are_left_out():
     labels, predictions = np.array([0.1, 0.7, 3.2]), np.array([1.3, 2.9, 1.7])
     draws = bootstrap("score", labels, predictions, -predictions)  # one draw in nine is the same example three times
-    assert np.isnan(draws).mean() == pytest.approx(1 / 9, abs=0.02)
+    assert np.isnan(draws).mean() == pytest.approx(1 / 9, abs=0.02), \
+        f"3 draws of 3 examples are one and the same in 1 of 9, not in {np.isnan(draws).mean():.2f}: draw N of the N examples, " \
+        "with replacement"
     low, high = find_interval(draws)
     assert -2.001 < low <= high < 2.001, "a draw of equal examples has variance 0: dividing by its rounding gives any number"
 

@@ -1,18 +1,15 @@
-"""Rows -> examples -> batches: what is in a batch, and in which order batches come."""
+"""Rows -> examples -> a batch: what is in it, and which part of the examples is taken."""
 
-import hashlib
 import runpy
 import sys
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
 
 from minbert.files import MinbertError
 from minbert.tokenizer import BertTokenizer
-from multitask.batches import BatchStream, evaluation_batches, plan_pass, training_batches
 from multitask.data import (
     Batch,
     Encoding,
@@ -41,19 +38,6 @@ def make(*texts: str, name: str = "x", label: float | None = 1) -> Example:
     return Example(name, texts, label, tuple(TOKENIZER.text_to_ids(text) for text in texts))
 
 
-def singles(count: int) -> list[Example]:
-    """Examples of 1 to 40 words in an order that has nothing to do with their length."""
-    return [make(" ".join(["a"] * (1 + 37 * i % 40)), name=str(i)) for i in range(count)]
-
-
-def stream(examples: list[Example], batch_size: int = 4, seed: int = 1, resample: int = 0) -> BatchStream:
-    return training_batches(examples, SST, TOKENIZER, SINGLE, batch_size, seed, resample)
-
-
-def draw(batches: BatchStream, count: int) -> list[tuple[str, ...]]:
-    return [batches.next_batch().ids for _ in range(count)]
-
-
 def test_a_row_becomes_an_example_in_the_files_order(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("id\tsentence1\tsentence2\tis_duplicate\nX\tGood films?\tA\t1.0\ny\tb\tC \t0\n", encoding="utf-8")
@@ -71,7 +55,7 @@ def test_a_batch_is_padded_to_its_longest_example():
     batch = collate([make("a", name="p"), make("a b c", name="q")], SST, TOKENIZER, SINGLE)
     assert batch.ids == ("p", "q")
     assert batch.tokens.ids_BT.tolist() == [[CLS, A, SEP, PAD, PAD], [CLS, A, B, C, SEP]]
-    assert batch.tokens.mask_BT.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
+    assert batch.tokens.mask_BT.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], "the mask is 1 for a token, 0 for padding"
     assert batch.tokens.segment_BT.tolist() == [[0] * 5] * 2
     assert {batch.tokens.ids_BT.dtype, batch.tokens.mask_BT.dtype, batch.tokens.segment_BT.dtype} == {torch.int64}
 
@@ -96,9 +80,10 @@ def test_classes_are_integers_and_similarities_keep_their_fraction():
     sentiment = collate([make("a", label=3)], SST, TOKENIZER, SINGLE).labels
     duplicate = collate([make("a", "b", label=1)], PARA, TOKENIZER, PAIR).labels
     similarity = collate([make("a", "b", label=2.4)], STS, TOKENIZER, PAIR).labels
+    assert similarity.is_floating_point(), "an integer tensor would make 2 of 2.4"
     assert sentiment.dtype == torch.int64 and sentiment.tolist() == [3]
     assert duplicate.dtype == torch.float32 and duplicate.tolist() == [1.0]
-    assert similarity.dtype == torch.float32, "an integer tensor would make 2 of 2.4"
+    assert similarity.dtype == torch.float32
     assert similarity.tolist() == pytest.approx([2.4])
     assert sentiment.shape == duplicate.shape == similarity.shape == (1,), "a batch of one is still a batch"
 
@@ -283,150 +268,6 @@ def test_a_text_encoded_and_padded_alone_is_encoded_again_as_in_training(max_len
         assert torch.equal(joined.mask_BT, expected.mask_BT) and not joined.segment_BT.any()
 
 
-def test_each_pass_has_each_example_once_and_keeps_the_short_batch():
-    examples = singles(43)
-    batches = stream(examples)
-    assert len(batches) == 11
-    for _ in range(3):
-        drawn = draw(batches, 11)
-        assert sorted(name for ids in drawn for name in ids) == sorted(example.id for example in examples)
-        assert sorted(map(len, drawn)) == [3] + [4] * 10
-
-
-def test_fewer_examples_than_a_batch_make_a_pass_of_one_batch():
-    assert sorted(draw(stream(singles(3), batch_size=8), 2)[1]) == ["0", "1", "2"]
-
-
-def test_one_seed_gives_one_order_and_another_seed_task_or_pass_another():
-    examples = singles(60)
-    order = draw(stream(examples), 15)
-    assert draw(stream(examples), 15) == order
-    assert draw(stream(examples, seed=2), 15) != order
-    other = BatchStream(examples, 4, 1, partial(collate, task=SST, tokenizer=TOKENIZER, encoding=SINGLE), "para",
-                        SINGLE.length)
-    assert draw(other, 15) != order, "two tasks of one size would go through their files in step"
-    both = draw(stream(examples), 30)
-    assert sorted(both[:15]) != sorted(both[15:]), "examples meet the same batch mates in every pass"
-
-
-def test_the_order_comes_from_a_hash_that_is_the_same_in_every_process():
-    """Python's hash() is not: a resumed run would lose its place."""
-    examples = singles(60)
-    expected = []
-    for key in (b"1/sst/0", b"1/sst/1"):
-        generator = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(key).digest()[:7], "big"))
-        expected += plan_pass([SINGLE.length(example) for example in examples], 4, generator)
-    assert draw(stream(examples), 30) == [tuple(examples[place].id for place in places) for places in expected]
-
-
-@pytest.mark.parametrize("count", [4, 10, 300])
-def test_resampling_draws_so_many_examples_anew_in_each_pass(count):
-    examples = singles(40)
-    batches = stream(examples, resample=count)
-    assert len(batches) == -(-count // 4)
-    passes = [[name for ids in draw(batches, len(batches)) for name in ids] for _ in range(3)]
-    assert [len(names) for names in passes] == [count] * 3 and len(set(map(tuple, map(sorted, passes)))) == 3
-    assert draw(stream(examples, resample=count), 5) == draw(stream(examples, resample=count), 5)
-    assert draw(stream(examples, resample=count), 5) != draw(stream(examples, seed=2, resample=count), 5)
-
-
-def test_resampling_puts_back_what_it_draws():
-    batches = stream(singles(40), resample=4000)
-    counts = Counter(name for ids in draw(batches, 1000) for name in ids)
-    assert len(counts) == 40 and max(counts.values()) < 160, "100 times each on average, and not always the same"
-    assert len(set(counts.values())) > 5, "drawn with replacement the counts differ; is this a shuffle?"
-
-
-def test_resampled_batches_hold_texts_of_similar_length():
-    examples = singles(400)
-    batches, lengths = stream(examples, resample=400), {example.id: SINGLE.length(example) for example in examples}
-    sizes = [[lengths[name] for name in ids] for ids in draw(batches, 100)]
-    assert sum(map(sum, sizes)) > 0.95 * sum(len(batch) * max(batch) for batch in sizes), "much padding"
-
-
-def test_a_resampled_stream_can_be_entered_at_every_position():
-    batches = stream(singles(9), resample=10)
-    for _ in range(8):
-        entered = stream(singles(9), resample=10)
-        entered.load_state_dict(batches.state_dict())
-        assert entered.next_batch().ids == batches.next_batch().ids
-
-
-def test_other_random_numbers_neither_change_the_order_nor_are_changed():
-    batches, torch_state = stream(singles(30)), torch.get_rng_state()
-    order = draw(batches, 8)
-    assert torch.equal(torch.get_rng_state(), torch_state), "a stream has a generator of its own"
-    torch.manual_seed(99)
-    assert draw(stream(singles(30)), 8) == order
-
-
-def test_a_stream_can_be_entered_at_every_position_without_making_the_batches_before():
-    examples, all_batches, made = singles(22), stream(singles(22)), []
-    for position in range(20):
-        state = all_batches.state_dict()
-        assert set(state) == {"pass", "position"}
-        entered = stream(examples)
-        entered.collate = lambda some, entered=entered.collate: made.append(1) or entered(some)
-        entered.load_state_dict(state)
-        assert made == [], "batches were made and thrown away"
-        expected = all_batches.next_batch().ids
-        assert entered.next_batch().ids == expected, f"other batch after entering at batch {position}"
-        assert entered.state_dict() == all_batches.state_dict()
-        made.clear()
-
-
-def test_a_state_of_other_data_is_refused():
-    with pytest.raises(MinbertError, match="batch 7 of a pass of 6"):
-        stream(singles(22)).load_state_dict({"pass": 0, "position": 7})
-
-
-def test_a_pass_groups_similar_lengths_and_shuffles_the_batches():
-    generator = torch.Generator().manual_seed(0)
-    lengths = torch.randint(5, 60, (5000,), generator=generator).tolist()
-    batches = plan_pass(lengths, 16, generator)
-    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
-    assert 1 - sum(lengths) / padded < 0.03, "are pools sorted by length?"
-    means = torch.tensor([sum(lengths[i] for i in batch) / len(batch) for batch in batches])
-    steps = (means[1:] - means[:-1]).abs().mean()
-    assert steps > 10, f"neighbouring batches differ by {steps:.1f} tokens: are batches shuffled after the sort?"
-    place_of_longest = [max(range(len(plan)), key=lambda b, plan=plan: max(lengths[i] for i in plan[b]))
-                        for plan in (plan_pass(lengths, 16, generator) for _ in range(5))]
-    assert len(set(place_of_longest)) > 1, "the longest batch comes at the same place in every pass"
-
-
-def test_equal_lengths_stay_shuffled():
-    batches = plan_pass([7] * 400, 4, torch.Generator().manual_seed(0))
-    spread = [max(batch) - min(batch) for batch in batches]
-    assert sum(spread) / len(spread) > 100, "examples of one length come in the file's order"
-
-
-@pytest.mark.parametrize("kind, side", [("pair", 1), ("independent", 2)])
-def test_evaluation_batches_hold_every_example_once_within_their_budget(kind, side):
-    examples = [make(*[" ".join(["a"] * n) for n in (1 + 7 * i % 30, 1 + 11 * i % 30)], name=str(i)) for i in range(50)]
-    seen = []
-    for places, batch in evaluation_batches(examples, STS, TOKENIZER, Encoding(kind), tokens_per_batch=200):
-        assert batch.ids == tuple(examples[place].id for place in places), "places lead back to the file's order"
-        assert batch.tokens.ids_BT.numel() <= 200 and len(batch.tokens.ids_BT) == side * len(places)
-        seen += places
-    assert sorted(seen) == list(range(50))
-
-
-def test_an_example_beyond_the_budget_is_a_batch_of_its_own():
-    batches = list(evaluation_batches(singles(5), SST, TOKENIZER, SINGLE, tokens_per_batch=1))
-    assert [len(places) for places, _ in batches] == [1] * 5
-
-
-def test_evaluation_batches_do_not_change_a_prediction():
-    """Every row of a batch, without its padding, is what the example gives alone."""
-    examples = [make("a b c d a", "b"), make("c", "d"), make("", "a b"), make("a", "b c d")]
-    for places, batch in evaluation_batches(examples, STS, TOKENIZER, PAIR):
-        for row, place in enumerate(places):
-            alone = collate([examples[place]], STS, TOKENIZER, PAIR).tokens
-            real = batch.tokens.mask_BT[row].bool()
-            assert torch.equal(batch.tokens.ids_BT[row][real], alone.ids_BT[0])
-            assert torch.equal(batch.tokens.segment_BT[row][real], alone.segment_BT[0])
-
-
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 def test_the_module_runs_check_and_download(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["data", "check", "--data_dir", str(tmp_path)])
@@ -435,20 +276,6 @@ def test_the_module_runs_check_and_download(tmp_path, monkeypatch, capsys):
         runpy.run_module("multitask.data", run_name="__main__")
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"error: no data files in {tmp_path}\nhint: ")
-
-
-@pytest.mark.oracle
-def test_padding_of_the_real_files_is_below_three_percent(course_data, minilm):
-    tokenizer = BertTokenizer.from_pretrained(minilm)
-    for task in (SST, PARA, STS):
-        examples = tokenise(read_table(course_data / task.file_name("train"), task, "train"), tokenizer)
-        encoding = Encoding("pair" if task.is_pair else "single")
-        for batch_size in (16, 32):
-            batches = training_batches(examples, task, tokenizer, encoding, batch_size, seed=11711)
-            masks = [batches.next_batch().tokens.mask_BT for _ in range(len(batches))]
-            share = 1 - sum(int(mask.sum()) for mask in masks) / sum(mask.numel() for mask in masks)
-            assert share < 0.03, f"{task.name}, batches of {batch_size}: {share:.1%} of the ids are padding"
-        assert count_truncated(examples, encoding) == 0
 
 
 @pytest.mark.oracle

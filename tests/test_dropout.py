@@ -11,9 +11,12 @@ def test_the_share_of_zeros_is_the_rate_and_the_mean_is_one(rate):
     torch.manual_seed(0)
     mask = draw_mask(torch.empty(1000, 1000, dtype=torch.float64), rate)
     share = (mask == 0).double().mean().item()
-    assert abs(share - rate) < 4 * (rate * (1 - rate) / 1e6) ** 0.5 + 1 / 65536
-    assert torch.allclose(mask[mask > 0], torch.tensor(1 / (1 - rate), dtype=torch.float64), rtol=1e-4)
-    assert abs(mask.mean().item() - 1) < 4 * (rate / (1 - rate) / 1e6) ** 0.5
+    assert abs(share - rate) < 4 * (rate * (1 - rate) / 1e6) ** 0.5 + 1 / 65536, \
+        f"{share:.1%} is dropped at a rate of {rate:.0%}: the rate is the share that goes, not the share that stays"
+    kept = mask[mask > 0]
+    assert torch.allclose(kept, torch.tensor(1 / (1 - rate), dtype=torch.float64), rtol=1e-4), \
+        f"what is kept is multiplied by {kept.mean():.3g}: it must be 1 / (1 - rate), so that the mean stays as it was"
+    assert abs(mask.mean().item() - 1) < 4 * (rate / (1 - rate) / 1e6) ** 0.5, "the mean must stay as it was"
 
 
 def test_neighbours_are_dropped_independently():
@@ -21,7 +24,7 @@ def test_neighbours_are_dropped_independently():
     dropped = (draw_mask(torch.empty(1_000_000), 0.5) == 0).double() - 0.5
     for distance in (1, 2, 3, 4, 8):  # four neighbours share one 64-bit number
         correlation = 4 * (dropped[:-distance] * dropped[distance:]).mean().item()
-        assert abs(correlation) < 0.005
+        assert abs(correlation) < 0.005, f"neighbours {distance} apart are dropped together: each must be drawn by itself"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1023])
@@ -41,7 +44,7 @@ def test_the_global_seed_decides_the_mask_and_the_gradient_uses_the_same_one():
 
 def test_evaluation_and_rate_zero_leave_the_input_alone():
     input = torch.randn(5)
-    assert Dropout(0.5).eval()(input) is input or torch.equal(Dropout(0.5).eval()(input), input)
+    assert torch.equal(Dropout(0.5).eval()(input), input), "dropout acts in evaluation too: only in training may it drop"
     assert torch.equal(Dropout(0.0)(input), input)
 
 

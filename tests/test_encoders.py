@@ -74,7 +74,7 @@ def make_model(kind, folder):
 
 def save(kind, folder, target):
     model = make_model(kind, folder)
-    save_checkpoint(target, make_recipe(kind), model, BertTokenizer(VOCABULARY), {})
+    save_checkpoint(target, make_recipe(kind), model, BertTokenizer(VOCABULARY), "# a card\n")
     return model
 
 
@@ -96,7 +96,8 @@ def test_separate_encoders_start_equal_and_apart(folder):
     assert list(berts) == list(TASKS)
     for name, parameter in berts["sst"].named_parameters():
         other = berts["sts"].get_parameter(name)
-        assert torch.equal(parameter, other) and parameter.data_ptr() != other.data_ptr(), name
+        assert torch.equal(parameter, other), f"{name}: all start from the pretrained weights"
+        assert parameter.data_ptr() != other.data_ptr(), f"{name}: two tasks' encoders have the same memory, and are one encoder"
 
 
 def test_training_one_separate_encoder_leaves_the_others_bitwise_as_they_were(folder):
@@ -117,7 +118,7 @@ def test_a_task_gives_no_gradient_to_another_tasks_part(kind, folder):
     one, other = encode(encoder, "sst"), encode(encoder, "para")
     one.square().sum().backward()  # after another task's pass: a graph remembers its own part
     touched = {name.split(".")[0] for name, parameter in encoder.parts.named_parameters() if parameter.grad is not None}
-    assert touched == {"sst"} and not torch.equal(one, other)
+    assert touched == {"sst"} and not torch.equal(one, other), "a task learns in another task's part, or has not its own part"
 
 
 def test_what_tasks_share_is_what_surgery_may_touch(folder):
@@ -143,7 +144,8 @@ def test_with_adapters_only_they_and_the_layer_norms_ever_learn(folder):
     encoder = make("adapters", folder)
     for _ in range(2):
         learning = {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
-        assert learning == {name for name, _ in encoder.named_parameters() if name.startswith("parts.") or "norm" in name}
+        assert learning == {name for name, _ in encoder.named_parameters() if name.startswith("parts.") or "norm" in name}, \
+            "only the adapters and BERT's LayerNorms learn: the rest of BERT stays as it was pretrained"
         encoder.set_trainable(False)
         assert not any(parameter.requires_grad for parameter in encoder.parameters())
         encoder.set_trainable(True)  # as after a stage that trained the heads alone

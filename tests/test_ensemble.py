@@ -60,21 +60,28 @@ def combine(folders, rule, limits=LIMITS):
     return build_ensemble([read_run(folder) for folder in folders], rule, limits)
 
 
+@pytest.mark.exercise("8.5")
 def test_the_label_of_most_members_wins():
     assert vote_on_one([2, 1, 1], [[0, 0, 1], [0, 0.51, 0.49], [0, 0.51, 0.49]], [0.9, 0.1, 0.1]) == 1, \
-        "votes count before probabilities and dev scores"
+        "votes count before probabilities and dev scores; every member has one vote"
 
 
+@pytest.mark.exercise("8.5")
 def test_a_tied_vote_goes_to_the_larger_summed_probability_of_all_members():
     rows = [[0.4, 0.35, 0.25], [0.05, 0.45, 0.5], [0.4, 0.2, 0.4], [0.0, 0.1, 0.9]]
-    assert vote_on_one([0, 2, 0, 2], rows, [0.9, 0.1, 0.1, 0.1]) == 2, "not the lowest label, as tables' `mode` gives"
+    assert vote_on_one([0, 2, 0, 2], rows, [0.1, 0.2, 0.1, 0.1]) == 2, "a tie does not go to the lowest label"
+    assert vote_on_one([0, 2, 0, 2], rows, [0.9, 0.1, 0.1, 0.1]) == 2, "the summed probabilities count before the best voter"
+    rows = [[0.6, 0.4, 0.0], [0.3, 0.5, 0.2], [0.1, 0.3, 0.6]]  # sums 1, 1.2, .8; of the class's own voter .6, .5, .6
+    assert vote_on_one([0, 1, 2], rows, [0.1, 0.1, 0.1]) == 1, \
+        "the probabilities are summed over all members, not only over those that voted for the class"
 
 
+@pytest.mark.exercise("8.5")
 def test_a_vote_tied_in_probability_goes_to_the_best_voter_on_dev_and_then_to_the_lowest_class():
     rows = [[0.1, 0.6, 0.3], [0.1, 0.3, 0.6]]
-    assert vote_on_one([1, 2], rows, [0.5, 0.6]) == 2
-    assert vote_on_one([2, 1], rows[::-1], [0.5, 0.6]) == 1
-    assert vote_on_one([1, 2], rows, [0.5, 0.5]) == 1
+    assert vote_on_one([1, 2], rows, [0.5, 0.6]) == 2, "equal votes and probabilities: the best voter on dev decides"
+    assert vote_on_one([2, 1], rows[::-1], [0.5, 0.6]) == 1, "equal votes and probabilities: the best voter on dev decides"
+    assert vote_on_one([1, 2], rows, [0.5, 0.5]) == 1, "equal in everything: the lowest class"
 
 
 def test_probabilities_that_are_equal_but_for_rounding_are_tied():

@@ -31,25 +31,52 @@ from multitask.tables import TASKS
 from multitask.targets import find_target
 
 
+@pytest.mark.exercise("8.2")
 def test_pearson_by_hand():
-    assert pearson([1, 2, 3], [1, 3, 2]) == pytest.approx(0.5), "r = cov / (sd sd); Spearman's or a missing root differ"
-    assert pearson([0, 0, 10], [1, 2, 4]) == pytest.approx(0.9449111825230679)
+    # without their means of 2.5 the product is 4, and both squared lengths are 5
+    found = pearson(np.array([1, 2, 3, 4]), np.array([1, 3, 2, 4]))
+    assert found not in (4, 1, pytest.approx(4 / 3)), "the covariance alone, on no scale: divide by both standard deviations"
+    assert found not in (pytest.approx(0.64), pytest.approx(4 / 25)), "r squared, or divided by the variances: a missing root"
+    assert found not in (pytest.approx(0.6), pytest.approx(0.8 * 4 / 3)), "n in one place and n - 1 in the other"
+    assert found != pytest.approx(29 / 30), "the cosine of the vectors as they are: subtract each side's mean first"
+    assert found == pytest.approx(0.8), f"expected 4 / sqrt(5 * 5) = .8, got {found:.4f}"
+    found = pearson(np.array([0, 0, 10]), np.array([1, 2, 4]))
+    assert found != pytest.approx(0.8660254), "Spearman's correlation, of the ranks: Pearson's is of the values"
+    assert found == pytest.approx(0.9449111825230679), f"expected .9449 for (0, 0, 10) and (1, 2, 4), got {found:.4f}"
 
 
+@pytest.mark.exercise("8.2")
+def test_pearson_keeps_its_sign_and_the_fractions_of_scores():
+    x, y = np.array([0.2, 0.4, 0.9, 0.1]), np.array([2.4, 2.6, 2.9, 2.8])
+    assert pearson(x, y) == pytest.approx(np.corrcoef(x, y)[0, 1]), "were scores cast to whole numbers, 2.4 to 2?"
+    assert pearson(x, -y) == pytest.approx(-pearson(x, y)), "r squared has no sign: is r squared, or its size taken?"
+
+
+@pytest.mark.exercise("8.2")
 def test_pearson_does_not_see_shift_or_scale():
     x, y = np.random.default_rng(0).normal(size=(2, 50))
-    assert pearson(3 * x - 7, y) == pytest.approx(pearson(x, y)) and pearson(-x, y) == pytest.approx(-pearson(x, y))
+    assert pearson(3 * x - 7, y) == pytest.approx(pearson(x, y)), "r does not depend on scale or origin: subtract both means, " \
+        "divide by both standard deviations"
+    assert pearson(-x, y) == pytest.approx(-pearson(x, y)), "r squared has no sign"
 
 
+@pytest.mark.exercise("8.2")
 @pytest.mark.parametrize("x, y", [([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [2, 2, 2]), ([1], [1]), ([], []), ([0.1] * 3, [1, 2, 3])])
 def test_an_undefined_correlation_is_nan_and_not_zero(x, y):
-    assert math.isnan(pearson(x, y)) and math.isnan(spearman(x, y))
+    found = pearson(np.array(x, dtype=float), np.array(y, dtype=float))
+    assert math.isnan(found), f"r is not defined for {x} and {y}: nan, not {found}; 0 would say that there is no relation"
 
 
+def test_an_undefined_rank_correlation_is_nan():
+    assert math.isnan(spearman([1, 1, 1], [1, 2, 3])) and math.isnan(spearman([1], [1]))
+
+
+@pytest.mark.exercise("8.2")
 def test_correlations_equal_scipys():
     generator = np.random.default_rng(1)
     x, y = generator.integers(0, 6, size=(2, 200)).astype(float)
-    assert pearson(x, y) == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12)
+    assert pearson(x, y) == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12), \
+        "another r than the reference's: of the values, not the ranks (Spearman)"
     assert spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
     assert fisher_interval(pearson(x, y), 200).low == pytest.approx(stats.pearsonr(x, y).confidence_interval().low)
 
@@ -61,9 +88,25 @@ def test_wilsons_interval_equals_scipys_at_the_edges_too():
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-def test_accuracy_and_macro_f1_by_hand():
+@pytest.mark.exercise("8.1")
+def test_accuracy_by_hand():
+    predictions, labels = np.array([0, 0, 1, 4, 3, 4, 1]), np.array([0, 1, 1, 1, 3, 0, 1])
+    found = accuracy(predictions, labels)
+    assert found not in (4, pytest.approx(400 / 7)), "a share from 0 to 1, no count and no percentage"
+    assert found != pytest.approx(3 / 7), "the share of the errors: count predictions that equal their label, not the wrong ones"
+    assert found != pytest.approx(5 / 7), "near is not right: a prediction counts where it is equal to its label"
+    assert found != round(4 / 7, 2), "rounded: 4 / 7 has more digits, and small differences between runs would vanish"
+    assert found == pytest.approx(4 / 7), f"expected 4 of 7, got {found}"
+
+
+@pytest.mark.exercise("8.1")
+def test_the_accuracy_of_no_example_is_nan():
+    found = accuracy(np.array([]), np.array([]))
+    assert math.isnan(found), f"nan, not {found}: without an example there is no share, and 0 would be a score"
+
+
+def test_macro_f1_by_hand():
     predictions, labels = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1])
-    assert accuracy(predictions, labels) == 0.5
     # F1: class 0 2/3, class 1 2/4, class 2 0
     assert macro_f1(predictions, labels) == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
 
@@ -148,6 +191,14 @@ def test_a_symmetric_task_does_not_see_the_order_of_a_pair():
     both = predict(symmetric, tokenizer(), "sts", some)
     assert np.array_equal(both, predict(symmetric, tokenizer(), "sts", swapped)), "f(a, b) == f(b, a), to the last bit"
     assert np.allclose(both, (forwards + backwards) / 2, atol=1e-6), "the mean of the two orders' outputs"
+
+
+def test_predictions_come_in_the_order_of_the_examples_and_without_dropout():
+    some, model = examples("sst", 40), make_model(recipe(), dropout=0.3)
+    outputs = predict(model, tokenizer(), "sst", some)
+    assert np.array_equal(outputs, predict(model, tokenizer(), "sst", some)), "two answers to one question: is dropout on?"
+    alone = np.concatenate([predict(model, tokenizer(), "sst", [one]) for one in some])
+    assert np.allclose(outputs, alone, atol=1e-4), "predictions must come back in the examples' order, not in that of the batches"
 
 
 def test_outputs_come_in_the_targets_columns():

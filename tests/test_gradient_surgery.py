@@ -53,17 +53,69 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.mark.exercise("7.4")
 def test_two_conflicting_gradients_by_hand():
     # g1' = (.5, .5), g2' = (0, 1)
     result = pcgrad(matrix((1, 0), (-1, 1)))
     assert torch.allclose(result, matrix((0.5, 1.5))[0]), \
-        f"expected the SUM (.5, 1.5) of gradients projected onto the original others, got {result.tolist()}"
+        f"expected the SUM (.5, 1.5) of gradients projected off the original others where they conflict, got {result.tolist()}"
 
 
-def test_opposite_gradients_cancel_and_agreeing_ones_are_summed_to_the_last_bit():
-    assert torch.equal(pcgrad(matrix((1, 2), (-1, -2))), torch.zeros(2, dtype=torch.float64))
-    torch.manual_seed(0)
-    agreeing = torch.rand(3, 1000)
+@pytest.mark.exercise("7.4")
+def test_one_projection_by_hand():
+    # g1 = (2, 0), g2 = (-4, 4): g1 . g2 = -8, |g2|^2 = 32, g1' = g1 + g2 / 4 = (1, 1)
+    grads = matrix((2, 0), (-4, 4))
+    combination = matrix((1, 0))[0]
+    project(combination, grads @ grads.T, 1)
+    found = (combination @ grads).tolist()
+    assert found != [2, 0], "nothing happened: gradients with a negative product conflict, and combination_N is changed in place"
+    assert found != pytest.approx([3, -1]), "the sign: subtract the projection, which is negative here; this adds to the conflict"
+    assert found != pytest.approx([2 - 32**0.5, 32**0.5]), "divide by the square of the length of g_other, not by its length"
+    assert found != pytest.approx([-6, 8]), "divide by the square of the norm of the other's gradient, not of g' itself"
+    assert found == pytest.approx([1, 1]), f"expected g' - (g' . g2) / |g2|^2 g2 = (1, 1), got {found}"
+
+
+@pytest.mark.exercise("7.4")
+def test_gradients_that_agree_are_left_alone():
+    grads = matrix((2, 0), (4, 4), (0, 3))
+    for other in (1, 2):
+        combination = matrix((1, 0, 0))[0]
+        project(combination, grads @ grads.T, other)
+        assert combination.tolist() == [1, 0, 0], \
+            "gradients that agree, or stand at right angles, were projected: only a negative product is a conflict"
+
+
+@pytest.mark.exercise("7.4")
+def test_a_conflict_is_looked_for_in_the_gradient_as_it_is_by_now():
+    turned = matrix((1, 1))[0]  # g1 off g2, which may conflict with g3 where g1 does not, and the other way round
+    for third in (matrix((0.5, -3))[0], matrix((-1, 2))[0]):
+        grads = torch.stack([*matrix((2, 0), (-4, 4)), third])
+        combination = matrix((1, 0, 0))[0]
+        for other in (1, 2):
+            project(combination, grads @ grads.T, other)
+        expected = turned - min(0.0, float(turned @ third)) / (third @ third) * third
+        assert torch.allclose(combination @ grads, expected, atol=1e-10), \
+            "whether g' conflicts with g_other goes by g' as it is projected so far, not by the task's first gradient"
+
+
+def test_the_gradients_that_are_given_stay_as_they_are():
+    grads = matrix((1, 0), (-1, 1), (0, -1))
+    before = grads.clone()
+    pcgrad(grads, seeded(0))
+    GradVac()(grads, seeded(0))
+    assert torch.equal(grads, before), "the gradients that were given are changed: project copies, the loop reads them again"
+
+
+@pytest.mark.exercise("7.4")
+def test_opposite_gradients_cancel_and_agreeing_ones_are_summed():
+    assert pcgrad(matrix((1, 2), (-1, -2))).abs().max() < 1e-12
+    agreeing = torch.rand(3, 1000, dtype=torch.float64, generator=seeded(0))
+    assert torch.allclose(pcgrad(agreeing), agreeing.sum(dim=0), rtol=0, atol=1e-12), \
+        "where no gradients conflict, nothing is projected: the result is their plain sum"
+
+
+def test_without_a_conflict_the_result_is_the_sum_to_the_last_bit():
+    agreeing = torch.rand(3, 1000, generator=seeded(0))
     assert torch.equal(pcgrad(agreeing), agreeing.sum(dim=0))
 
 
@@ -80,6 +132,7 @@ def test_the_mean_is_the_sum_over_the_number_of_tasks():
 TURNED_ROUND = matrix((math.sqrt(0.19), -0.9), (0, 1), (-math.sqrt(0.5), math.sqrt(0.5)))
 
 
+@pytest.mark.exercise("7.4")
 def test_a_visit_to_oneself_by_hand():
     combination, products = torch.eye(3, dtype=torch.float64)[0].clone(), TURNED_ROUND @ TURNED_ROUND.T
     for other, expected in ((1, (math.sqrt(0.19), 0)), (2, (0.21794, 0.21794)), (0, (0.26204, 0.12691))):
@@ -89,7 +142,8 @@ def test_a_visit_to_oneself_by_hand():
 
 
 def test_only_visit_self_lets_a_task_meet_itself():
-    assert (0, 0) not in draw_meetings(3, seeded(0)) and (0, 0) in draw_meetings(3, seeded(0), visit_self=True)
+    assert (0, 0) not in draw_meetings(3, seeded(0)), "a task meets itself: the paper's j is never i"
+    assert (0, 0) in draw_meetings(3, seeded(0), visit_self=True)
     assert sorted(draw_meetings(3, seeded(0), visit_self=True)) == list(itertools.product(range(3), repeat=2))
     results = [(pcgrad(TURNED_ROUND, seeded(seed)), pcgrad(TURNED_ROUND, seeded(seed), visit_self=True)) for seed in range(20)]
     assert any(not torch.allclose(paper, public) for paper, public in results), "visit_self changes nothing"
@@ -98,21 +152,35 @@ def test_only_visit_self_lets_a_task_meet_itself():
         "of two tasks none can end up against itself: (g1 - (g1.g2) g2 / g2.g2) . g1 >= 0"
 
 
-def test_a_task_is_never_projected_off_itself():
-    grads = TURNED_ROUND
-    # every order in which each task can meet the two others, and no other meeting
+def every_result(grads: torch.Tensor, visit_self: bool = False) -> list[torch.Tensor]:
+    """What algorithm 1 may give: one result for every order in which every task can meet the others."""
     ends = []
-    for task in range(3):
+    for task in range(len(grads)):
         ends.append([])
-        for order in itertools.permutations([other for other in range(3) if other != task]):
+        for order in itertools.permutations([other for other in range(len(grads)) if visit_self or other != task]):
             projected = grads[task].clone()
             for other in order:
                 projected -= min(0.0, float(projected @ grads[other])) / (grads[other] @ grads[other]) * grads[other]
             ends[-1].append(projected)
-    assert any(torch.allclose(end, matrix((0.21794, 0.21794))[0], atol=1e-5) for end in ends[0])
-    possible = [sum(choice) for choice in itertools.product(*ends)]
+    return [sum(choice) for choice in itertools.product(*ends)]
+
+
+@pytest.mark.exercise("7.4")
+@pytest.mark.parametrize("visit_self", [False, True])
+def test_the_result_is_that_of_the_algorithm_in_some_order(visit_self):
     for seed in range(20):
-        result = pcgrad(grads, seeded(seed))
+        grads = torch.randn(3, 7, dtype=torch.float64, generator=seeded(seed))
+        result = pcgrad(grads, seeded(seed), visit_self=visit_self)
+        assert any(torch.allclose(result, one, atol=1e-10) for one in every_result(grads, visit_self)), \
+            "no order of the meetings gives this result: each task's gradient, as projected so far, is projected onto the " \
+            "ORIGINAL gradients of the others, and the results are summed"
+
+
+def test_a_task_is_never_projected_off_itself():
+    possible, with_itself = every_result(TURNED_ROUND), every_result(TURNED_ROUND, visit_self=True)
+    assert not all(any(torch.allclose(one, other) for other in possible) for one in with_itself), "the example shows nothing"
+    for seed in range(20):
+        result = pcgrad(TURNED_ROUND, seeded(seed))
         assert any(torch.allclose(result, one, atol=1e-12) for one in possible), \
             "a task met itself: g1' . g1 may be negative after two projections, and must then stay so"
 
@@ -123,36 +191,120 @@ def test_the_products_give_the_algorithm_as_printed(count, visit_self):
     for seed in range(50):
         grads = torch.randn(count, 7, dtype=torch.float64, generator=seeded(seed))
         expected = pcgrad_as_printed(grads, seeded(seed), visit_self)
-        assert torch.allclose(pcgrad(grads, seeded(seed), visit_self=visit_self), expected, atol=1e-12)
+        assert torch.allclose(pcgrad(grads, seeded(seed), visit_self=visit_self), expected, atol=1e-10), \
+            "another sum than algorithm 1's: is each task projected off the ORIGINAL gradients of the others, one by one?"
 
 
+@pytest.mark.exercise("7.4")
 def test_the_result_for_two_tasks_conflicts_with_neither():
     for seed in range(50):
         grads = torch.randn(2, 9, dtype=torch.float64, generator=seeded(seed))
-        assert (grads @ pcgrad(grads)).min() >= -1e-12
+        assert (grads @ pcgrad(grads)).min() >= -1e-10, "with two tasks the projected sum conflicts with neither gradient"
 
 
 def test_the_order_matters_and_comes_from_the_generator():
     grads = matrix((1, 0, 0), (-1, 1, 0), (-1, -1, 1), (0.5, -1, -1))
     results = [pcgrad(grads, seeded(seed)) for seed in (1, 1, 2, 3, 4)]
-    assert torch.equal(results[0], results[1]) and any(not torch.allclose(results[0], other) for other in results[2:])
+    assert torch.equal(results[0], results[1]), "the same generator must give the same order"
+    assert any(not torch.allclose(results[0], other) for other in results[2:]), \
+        "every seed gives the same result: the others are met in a fixed order, not in a random order"
 
 
+@pytest.mark.exercise("7.4")
 def test_a_gradient_of_zeros_changes_nothing():
     grads = matrix((1, 0), (-1, 1), (0, 0))
-    assert torch.allclose(pcgrad(grads), pcgrad(grads[:2]))
-    assert torch.isfinite(GradVac()(grads)).all()
+    assert torch.allclose(pcgrad(grads), pcgrad(grads[:2])), "a gradient of length 0 conflicts with nothing: is it divided by 0?"
 
 
+@pytest.mark.exercise("7.5")
+def test_a_gradient_of_zeros_has_no_cosine():
+    for grads in (matrix((1, 0), (0, 0)), matrix((0, 0), (1, 0)), matrix((1, 0), (-1, 1), (0, 0))):
+        vaccine = GradVac(beta=0.5)
+        try:
+            result = vaccine(grads, seeded(0))
+        except (ZeroDivisionError, ValueError):
+            pytest.fail("a gradient of length 0 has no cosine: nothing happens, and nothing is divided by its length")
+        zero = [task for task in range(len(grads)) if not grads[task].any()]
+        assert torch.isfinite(result).all() and not vaccine.targets_NNG[zero].any(), "a gradient of length 0 moves no target"
+
+
+@pytest.mark.exercise("7.5")
+def test_the_cosine_of_parallel_gradients_stays_a_cosine():
+    for seed in range(300):  # rounding makes some of these cosines 1.0000000000000002
+        row = torch.randn(1, 7, dtype=torch.float64, generator=seeded(seed))
+        for factor in (3.0, -3.0):
+            grads = torch.cat([row, factor * row])
+            vaccine = GradVac(beta=0.0)
+            vaccine.targets_NNG = torch.tensor([[[0.0], [0.5]], [[0.5], [0.0]]], dtype=torch.float64)
+            try:
+                vaccine(grads, seeded(0))
+            except ValueError:
+                pytest.fail("sqrt(1 - cosine^2) of a cosine that rounding has taken beyond -1 or 1: clamp it")
+            assert not vaccine.targets_NNG.isnan().any()
+
+
+@pytest.mark.exercise("7.5")
+def test_a_target_of_1_can_be_reached_and_left():
+    vaccine = GradVac(beta=1.0)
+    vaccine(matrix((1, 0), (2, 0)), seeded(0))  # cosine 1 becomes the target
+    try:
+        result = vaccine(matrix((1, 0), (0, 1)), seeded(0))
+    except (ZeroDivisionError, ValueError):
+        pytest.fail("a target of 1 divides by sqrt(1 - target^2) = 0: keep targets a little below 1")
+    assert torch.isfinite(result).all(), "a target of 1 divides by sqrt(1 - target^2) = 0: keep targets a little below 1"
+
+
+@pytest.mark.exercise("7.5")
 def test_the_vaccine_reaches_its_target_exactly():
     vaccine = GradVac(beta=0.0)
     vaccine.targets_NNG = torch.full((2, 2, 1), 0.5, dtype=torch.float64)
     vaccine.targets_NNG[1, 0] = -1.0  # the second gradient is left alone
     turned = vaccine(matrix((1, 0), (0, 1))) - matrix((0, 1))[0]
+    assert not torch.equal(turned, matrix((1, 0))[0]), \
+        "a cosine of 0 is below the target of .5: the gradient is to be turned, although the two do not conflict"
+    assert torch.isclose(turned[1] / turned.norm(), torch.tensor(0.5, dtype=torch.float64)), (
+        f"the cosine must reach the target of .5 exactly, got {turned[1] / turned.norm():.4f}: the target times "
+        "sqrt(1 - cosine^2) less the cosine times sqrt(1 - target^2), over sqrt(1 - target^2)")
     assert torch.allclose(turned, matrix((1, 0.5773502691896258))[0])
-    assert torch.isclose(turned[1] / turned.norm(), torch.tensor(0.5, dtype=torch.float64))
 
 
+@pytest.mark.exercise("7.5")
+@pytest.mark.parametrize("size", [0.1, 1.0, 30.0])
+@pytest.mark.parametrize("cosine", [-0.8, -0.1, 0.3, 0.59])
+def test_the_vaccine_turns_gradients_of_any_length_from_any_cosine(size, cosine):
+    vaccine = GradVac(beta=0.0)
+    vaccine.targets_NNG = torch.tensor([[[0.0], [0.6]], [[-1.0], [0.0]]], dtype=torch.float64)
+    grads = matrix((size * cosine, size * math.sqrt(1 - cosine**2)), (2, 0))
+    turned = vaccine(grads) - grads[1]
+    found = float(turned[0] / turned.norm())
+    assert found == pytest.approx(0.6, abs=1e-9), (
+        f"from cosine {cosine} the cosine becomes {found:.4f}, not the target .6, for a gradient of length {size}: are its "
+        "length, sqrt(1 - cosine^2) and sqrt(1 - target^2) each at their place?")
+
+
+@pytest.mark.exercise("7.5")
+def test_gradients_above_their_target_are_left_alone():
+    vaccine = GradVac(beta=0.0)
+    vaccine.targets_NNG = torch.full((2, 2, 1), 0.5, dtype=torch.float64)
+    grads = matrix((1, 0.2), (1, 0))
+    assert torch.allclose(vaccine(grads), grads.sum(dim=0)), "only a cosine below its target is lifted, not one above it"
+
+
+@pytest.mark.exercise("7.5")
+def test_targets_move_with_every_measured_cosine():
+    vaccine = GradVac(beta=0.25)
+    vaccine(matrix((1, 0), (1, 1)))
+    risen = vaccine.targets_NNG[0, 1, 0].item()
+    assert risen != 0, "targets must move at every step, also where no gradient is corrected: are they moved only when one is?"
+    assert risen == pytest.approx(0.25 * math.sqrt(0.5)), "the target moves by beta: (1 - beta) target + beta cosine"
+    vaccine = GradVac(beta=0.25)
+    vaccine.targets_NNG = torch.tensor([[[0.0], [0.4]], [[0.4], [0.0]]], dtype=torch.float64)
+    vaccine(matrix((1, 0), (0, 1)))
+    assert vaccine.targets_NNG[0, 1, 0].item() == pytest.approx(0.75 * 0.4), \
+        "the target moves towards the cosine measured BEFORE the correction, which is 0 here"
+
+
+@pytest.mark.exercise("7.5")
 def test_the_formula_that_a_report_prints_misses_the_target():
     # it has phi^2 instead of sqrt(1 - phi^2) and does not divide by sqrt(1 - target^2)
     g, other = torch.randn(2, 50, dtype=torch.float64, generator=seeded(0))
@@ -165,6 +317,7 @@ def test_the_formula_that_a_report_prints_misses_the_target():
     assert abs(float(torch.cosine_similarity(printed, other, dim=0)) - target) > 0.005
 
 
+@pytest.mark.exercise("7.5")
 def test_with_targets_that_stay_at_zero_the_vaccine_is_pcgrad():
     vaccine = GradVac(beta=0.0)
     for seed in range(30):
@@ -172,6 +325,7 @@ def test_with_targets_that_stay_at_zero_the_vaccine_is_pcgrad():
         assert torch.allclose(vaccine(grads, seeded(seed)), pcgrad(grads, seeded(seed)), atol=1e-12)
 
 
+@pytest.mark.exercise("7.5")
 def test_the_vaccine_over_many_steps_is_the_algorithm_as_printed():
     ours, printed = GradVac(beta=0.3), GradVacAsPrinted(0.3, 3)
     common = torch.randn(8, dtype=torch.float64, generator=seeded(7))
@@ -182,6 +336,7 @@ def test_the_vaccine_over_many_steps_is_the_algorithm_as_printed():
     assert ours.targets_NNG.max() > 0.1, "targets must rise where tasks agree: are they moved only when a gradient is corrected?"
 
 
+@pytest.mark.exercise("7.5")
 def test_beta_one_takes_the_last_cosine_as_target():
     vaccine = GradVac(beta=1.0)
     vaccine(matrix((1, 0), (1, 1)))
@@ -218,7 +373,8 @@ def test_rows_hold_each_tasks_gradient_and_give_the_combined_one_back():
     rows.take(0)
     (3 * shared + other).sum().backward()
     rows.take(1)
-    assert rows.grads_NP.tolist() == [[2, 2, 0, 0, 0, 0], [3, 3, 1, 1, 0, 0]]
+    assert rows.grads_NP.tolist() == [[2, 2, 0, 0, 0, 0], [3, 3, 1, 1, 0, 0]], \
+        "a row for each task's own gradient: does it hold an earlier task's as well, which were not cleared before it?"
     rows.put(rows.grads_NP.sum(dim=0))
     assert shared.grad.tolist() == [5, 5] and other.grad.tolist() == [1, 1]
     assert unused.grad is None, "a gradient of zeros would let weight decay and old momentum move an unused parameter"

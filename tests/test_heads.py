@@ -28,18 +28,47 @@ def make_head(task: str, width: int = 768, **settings):
     return HEADS[settings.get("head", "linear")](TASKS[task], TaskRecipe(**settings), width)
 
 
+@pytest.mark.exercise("6.1")
 def test_the_mean_leaves_padding_out():
     hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [100.0, 100.0]]])
-    pooled = mean_pool(hidden, torch.tensor([[1, 1, 0]]))
-    assert pooled.tolist() == [[2.0, 3.0]], "padding must neither be summed nor counted"
-    assert mean_pool(hidden, torch.zeros(1, 3)).tolist() == [[0.0, 0.0]], "a sentence without tokens must stay finite"
+    mask = torch.tensor([[1, 1, 0]])
+    assert mean_pool(hidden, mask).abs().max() < 10, "padding was summed: its vectors must be set to zero by the mask first"
+    assert torch.allclose(mean_pool(hidden, mask), torch.tensor([[2.0, 3.0]])), \
+        "padding was counted: divide by the number of real tokens, not by T"
+    hidden[0, 2] = -7.0
+    assert torch.allclose(mean_pool(hidden, mask), torch.tensor([[2.0, 3.0]])), "padding changes the mean: no mask?"
 
 
-def test_pair_features_in_the_papers_order():
+@pytest.mark.exercise("6.1")
+def test_each_sentence_of_a_batch_has_a_mean_of_its_own():
+    hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [0.0, 0.0]]])
+    found = mean_pool(hidden, torch.tensor([[1, 1], [1, 0]]))
+    assert found.shape == (2, 2), f"expected one vector for each sentence of the batch, (B, D) = (2, 2), got {tuple(found.shape)}"
+    assert torch.allclose(found, torch.tensor([[2.0, 3.0], [5.0, 6.0]])), \
+        "the mean is over one sentence's tokens: is it over the batch, or divided by the same number for all?"
+
+
+@pytest.mark.exercise("6.1")
+def test_a_sentence_without_tokens_has_a_finite_mean():
+    found = mean_pool(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.zeros(1, 2))
+    assert found.tolist() == [[0.0, 0.0]], "a sentence without tokens must stay finite: divide by at least 1, not by 0"
+
+
+@pytest.mark.exercise("6.2")
+def test_features_of_a_pair_are_both_vectors_around_how_far_they_are_apart():
+    u, v = torch.tensor([[1.0, 5.0], [0.0, 2.0]]), torch.tensor([[4.0, 3.0], [1.0, 1.0]])
+    found = difference_features(u, v)
+    assert found.shape == (2, 6), f"expected (B, 3 D) = (2, 6), got {tuple(found.shape)}: joined along the last axis?"
+    assert sorted(found[0].abs().tolist()) == [1, 2, 3, 3, 4, 5], "what is to be between u and v is |u - v|: is it a product?"
+    assert (found >= 0).all(), "the absolute value is missing: |u - v| is the same for (u, v) and (v, u)"
+    assert found.tolist() == [[1, 5, 3, 2, 4, 3], [0, 2, 1, 1, 1, 1]], "another order than [u, |u - v|, v]"
+
+
+@pytest.mark.exercise("6.2")
+def test_the_other_features_come_in_the_papers_order():
     u, v = torch.tensor([[1.0, 5.0]]), torch.tensor([[4.0, 3.0]])
-    assert difference_features(u, v).tolist() == [[1, 5, 3, 2, 4, 3]], "[u, |u - v|, v]"
-    assert concat_features(u, v).tolist() == [[1, 5, 4, 3]]
-    assert square_features(u, v).tolist() == [[1, 5, 4, 3, 9, 4, 3, 2]], "[u, v, (u - v)^2, |u - v|]"
+    assert concat_features(u, v).tolist() == [[1, 5, 4, 3]], "first u, then v, along the last axis"
+    assert square_features(u, v).tolist() == [[1, 5, 4, 3, 9, 4, 3, 2]], "the order is [u, v, (u - v)^2, |u - v|]"
 
 
 @pytest.mark.parametrize("name, task, settings, count", [
@@ -94,7 +123,9 @@ def steps_of(head: nn.Module, *sentences: torch.Tensor) -> str:
 ])
 def test_the_layers_come_in_the_reports_order_with_dropout_once(task, settings, expected):
     sentences = [torch.randn(2, 8)] * (2 if settings["encoding"] == "independent" else 1)
-    assert steps_of(make_head(task, 8, **settings), *sentences) == expected
+    found = steps_of(make_head(task, 8, **settings), *sentences)
+    assert found.count("Dropout") == expected.count("Dropout"), f"dropout must act once for each vector: {found}"
+    assert found == expected, "another order of the layers; without an activation between them two linear layers are one"
 
 
 @pytest.mark.parametrize("rows", [1, 3])

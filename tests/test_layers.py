@@ -44,6 +44,7 @@ def gelu(number: float) -> float:
     return number * 0.5 * (1 + math.erf(number / math.sqrt(2)))
 
 
+@pytest.mark.exercise("9.1")
 @torch.no_grad()
 def test_projected_attention_on_paper():
     part = ProjectedAttention(config(hidden_size=2, num_attention_heads=1), EncoderRecipe(kind="pal", heads=1), 1)
@@ -55,10 +56,18 @@ def test_projected_attention_on_paper():
     hidden = torch.tensor([[[1.0, 9.0], [3.0, 9.0], [50.0, 9.0]], [[7.0, 9.0], [7.0, 9.0], [7.0, 9.0]]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]]).bool()[:, None, None, :]
     extra = part(1, hidden, mask)
-    assert extra[0, 0].tolist() == pytest.approx([gelu(2), gelu(-4)], abs=1e-6), \
-        "the mean of the sentence's two real tokens is 2; 18 means that padding was attended to"
+    first = extra[0, 0].tolist()
+    assert first != pytest.approx([2, -4], abs=1e-6) and first != pytest.approx([gelu(2), -2 * gelu(2)], abs=1e-6), \
+        "the GELU is the last step, behind the projection up: it is missing, or stands before it"
+    assert first != pytest.approx([gelu(18), gelu(-36)], abs=1e-3), "padding was attended to: is the mask handed on?"
+    assert first != pytest.approx([gelu(1), gelu(-2)], abs=1e-6), "the token's own value, 1, alone: where is the attention?"
+    assert first == pytest.approx([gelu(2), gelu(-4)], abs=1e-6), (
+        f"the mean of the sentence's two real tokens is 2, so GELU(2), GELU(-4), got {first}: attend to the sentence's own "
+        "tokens, after the projection down, and not to the batch's other sentences; each layer has an attention of its own")
     assert extra[1, 2].tolist() == pytest.approx([gelu(7), gelu(-14)], abs=1e-6), "a sentence attends to its own tokens alone"
-    assert part(0, hidden, mask).abs().max() == 0, "each layer has a query, key and value of its own"
+    assert part(0, hidden, mask).abs().max() == 0, "each layer has a query, key and value of its own: is one used for all?"
+    assert torch.allclose(part(1, hidden, mask, slice(0, 1)), extra[:, :1], atol=1e-6), \
+        "where the first token alone asks, it still attends to all tokens"
 
 
 @torch.no_grad()
@@ -70,13 +79,16 @@ def test_low_rank_on_paper():
     assert extra == pytest.approx([gelu(1.5), -2 * gelu(1.5)], abs=1e-6), "the GELU stands between the two matrices"
 
 
+@pytest.mark.exercise("9.2")
 @torch.no_grad()
 def test_an_adapter_on_paper():
     adapter = Adapter(2, 1)
     adapter.down.weight.copy_(torch.tensor([[1.0, 1.0]]))
     adapter.up.weight.copy_(torch.tensor([[1.0], [-2.0]]))
-    assert adapter(torch.tensor([1.0, 0.5])).tolist() == pytest.approx([1 + gelu(1.5), 0.5 - 2 * gelu(1.5)], abs=1e-6), \
-        "x + W_up GELU(W_down x); without the bypass the 1 and the 0.5 are missing"
+    found = adapter(torch.tensor([1.0, 0.5])).tolist()
+    assert found != pytest.approx([gelu(1.5), -2 * gelu(1.5)], abs=1e-6), "without the bypass the input, 1 and 0.5, is missing"
+    assert found == pytest.approx([1 + gelu(1.5), 0.5 - 2 * gelu(1.5)], abs=1e-6), \
+        f"x + W_up GELU(W_down x), got {found}: the GELU, and no other function, stands between the two matrices"
 
 
 @pytest.mark.parametrize("kind, count", [
@@ -120,7 +132,7 @@ def test_the_concatenating_variant_starts_as_bert():
 def test_adapters_start_close_to_bert_but_not_as_bert():
     encoder = make_encoder("adapters")
     change = (encoder.encode("one", embedded(), MASK) - plain_bert(encoder).encode(embedded(), MASK)).abs().max()
-    assert 0 < change < 0.02, "standard deviation 0.01: near-identity"
+    assert 0 < change < 0.02, "near-identity: weights of standard deviation 0.01, not all zero at the start, and not large"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -130,6 +142,16 @@ def test_each_task_has_its_own_part(kind):
     two = encoder.encode("two", embedded(), MASK)
     assert not torch.equal(one, two) and not torch.equal(one, plain_bert(encoder).encode(embedded(), MASK))
     assert torch.equal(encoder.encode("one", embedded(), MASK), one), "the last task's part must not stay in use"
+
+
+def test_other_tasks_weights_do_not_matter():
+    for kind in KINDS:
+        encoder = make_encoder(kind, **({"start": "random"} if kind == "concat_pal" else {}))
+        before = [encoder.encode(task, embedded(), MASK) for task in ("one", "two")]
+        for parameter in encoder.parts["one"].parameters():
+            parameter.data.add_(0.5)
+        assert torch.equal(encoder.encode("two", embedded(), MASK), before[1]), f"{kind}: a task reads another task's part"
+        assert not torch.equal(encoder.encode("one", embedded(), MASK), before[0]), f"{kind}: a task does not read its own part"
 
 
 @torch.no_grad()

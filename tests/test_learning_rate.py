@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from optim import SCHEDULES, AdamW, HalveOnRise, LearningRate
+from optim.learning_rate import layer_factor, warm_up
 
 
 def make_optimizer(lr=0.1):
@@ -25,6 +26,58 @@ def rates(optimizer, advance, steps):
     return seen
 
 
+@pytest.mark.exercise("5.2")
+def test_the_warm_up_rises_from_nothing_to_all_in_equal_parts():
+    factor = warm_up(10, 4, lambda step: 1.0)
+    found = [factor(step) for step in range(6)]
+    assert found[0] != 1, "there is no warm-up: the first step already has the whole rate"
+    assert found[0] != 0.25, "the warm-up counts from 1: step 0 has factor 0, as in the usual library"
+    assert found[1] or found[3], "the warm-up is flat at 0 and then jumps: is it a division of whole numbers (//)?"
+    assert found[1] > found[0], "the warm-up goes down: it must rise from 0 to 1"
+    assert found[3] == 0.75, f"step 3 of a warm-up of 4 has factor {found[3]:.3g}, not 3/4: equal parts of the WARM-UP's steps"
+    assert found == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1]), "up in equal parts, 1 from the warm-up's end on"
+
+
+@pytest.mark.exercise("5.2")
+def test_what_comes_after_the_warm_up_is_told_the_step_of_the_whole_training():
+    asked = []
+    factor = warm_up(10, 4, lambda step: asked.append(step) or 0.125)
+    assert [factor(step) for step in (4, 5, 9)] == [0.125] * 3, "after the warm-up the factor is what `afterwards` says"
+    assert asked == [4, 5, 9], f"`afterwards` was asked for steps {asked}, not [4, 5, 9]: it counts from the training's start"
+    try:
+        first = warm_up(10, 0, lambda step: 1.0)(0)
+    except ZeroDivisionError:
+        pytest.fail("a warm-up of 0 steps is none: nothing may be divided by its length")
+    assert first == 1, "without a warm-up the first step has the whole rate"
+
+
+@pytest.mark.exercise("5.2")
+@pytest.mark.parametrize("total, warmup", [(0, 0), (-3, 0), (2.5, 0), (10, 11), (10, -1), (10, 0.1)])
+def test_a_warm_up_of_an_impossible_length_is_refused(total, warmup):
+    try:
+        warm_up(total, warmup, lambda step: 1.0)
+    except ValueError as error:
+        assert str(total) in str(error) or str(warmup) in str(error), f"the message must name the value: {error}"
+    else:
+        pytest.fail(f"total_steps {total} with warmup_steps {warmup} is impossible: raise ValueError, as the docstring says")
+
+
+@pytest.mark.exercise("5.3")
+def test_the_linear_decay_falls_from_one_at_the_warm_ups_end_to_zero_at_the_last_step():
+    factor = SCHEDULES["linear"](10, 4)
+    assert factor(4) == 1, \
+        f"at the warm-up's end the factor is {factor(4):.3g}, not 1: the decay must fall over the steps AFTER the warm-up"
+    assert factor(5) < factor(4), "after the warm-up the factor must fall"
+    assert factor(10) == pytest.approx(0), f"at the last step the factor is {factor(10):.3g}: it must reach 0 there, not before"
+    assert factor(9) == pytest.approx(1 / 6), f"one step before the end it is {factor(9):.3g}, not 1/6: equal parts over 6 steps"
+    assert factor(12) == 0, f"behind the end the factor is {factor(12):.3g}: it must stay 0, or the weights climb the loss"
+    try:
+        assert SCHEDULES["linear"](3, 3)(3) == 0, "a training that is all warm-up has the factor 0 at its end"
+    except ZeroDivisionError:
+        pytest.fail("a training that is all warm-up has no steps to fall over: the decay must not divide by 0")
+
+
+@pytest.mark.exercise("5.3")
 @pytest.mark.parametrize("name, total, warmup, expected", [
     ("constant", 4, 0, [1, 1, 1, 1, 1]),
     ("constant", 4, 2, [0, 1 / 2, 1, 1, 1]),
@@ -158,3 +211,34 @@ def test_a_loss_that_is_no_number_stops_and_counts_nothing(loss):
 def test_patience_is_a_whole_number_from_one(patience):
     with pytest.raises(ValueError, match="patience"):
         HalveOnRise(patience)
+
+
+@pytest.mark.exercise("5.4")
+def test_the_layers_shares_fall_towards_the_input():
+    shares = [layer_factor(f"encoder.bert.layers.{number}.output.weight", 3, 0.5) for number in range(3)]
+    assert shares != [1, 0.5, 0.25], "the shares fall towards the output: the layers next to the INPUT learn least"
+    assert shares != [0.125, 0.25, 0.5], "one layer too many counts as above: the last layer has none above it, and the share 1"
+    assert shares == [0.25, 0.5, 1], f"3 layers, decay 1/2: expected the shares 1/4, 1/2, 1, got {shares} (decay ** layers above)"
+    embeddings = layer_factor("encoder.bert.embeddings.word.weight", 3, 0.5)
+    assert embeddings != 1, "the embeddings learn at the full rate: they lie below all layers and have decay ** 3"
+    assert embeddings == 0.125, f"the embeddings lie below all 3 layers: expected 1/8, got {embeddings}"
+
+
+@pytest.mark.exercise("5.4")
+@pytest.mark.parametrize("name, expected", [
+    ("encoder.bert.embeddings.word.weight", 0.125), ("encoder.bert.embeddings.norm.bias", 0.125),
+    ("encoder.bert.layers.0.output.weight", 0.25), ("encoder.bert.layers.1.attention.query.bias", 0.5),
+    ("encoder.bert.layers.2.output_norm.weight", 1.0), ("encoder.bert.pooler.weight", 1.0),
+    ("encoder.berts.sts.layers.0.output.weight", 0.25), ("encoder.bert.layers.1.adapters.layers.0.weight", 0.5),
+    ("heads.sst.layers.1.weight", 7.0), ("pretraining.masked_lm.transform.weight", 1.0),
+])
+def test_layer_wise_decay_by_hand(name, expected):
+    # L = 3, q = .5: layer l (from 1) has q^(3 - l), the embeddings q^3
+    share = layer_factor(name, 3, 0.5, 7.0)
+    assert share == expected, f"{name} has share {share}, not {expected}: heads have their own factor, also one with layers in it"
+    assert layer_factor(name, 3, 1.0) == 1.0, "a decay of 1 is no decay"
+
+
+@pytest.mark.exercise("5.4")
+def test_layer_ten_is_not_layer_one():
+    assert layer_factor("encoder.bert.layers.10.output.weight", 12, 0.5) == 0.5, "layer 10 was read as layer 1"

@@ -42,7 +42,7 @@ def test_padding_batch_mates_and_order_never_change_a_prediction(task, encoding)
     for index, example in enumerate(some):
         assert (method(*separately(task, [example])) - together[index]).abs().max() < 1e-10, \
             "a prediction depends on the other examples in the batch: padding inside a pair, or a mean over padding?"
-    assert (method(*separately(task, some, padding=5)) - together).abs().max() < 1e-10
+    assert (method(*separately(task, some, padding=5)) - together).abs().max() < 1e-10, "more padding changes a prediction"
     backwards = method(*separately(task, some[::-1]))
     assert (backwards.flip(0) - together).abs().max() < 1e-10
 
@@ -88,7 +88,9 @@ def test_token_types_reach_the_encoder():
 def test_a_batch_of_one_keeps_its_axis():
     model = make_model(recipe()).eval()
     assert model.predict_sentiment(*separately("sst", examples("sst", 1))).shape == (1, 5)
-    assert model.predict_similarity(*separately("sts", examples("sts", 1))).shape == (1,)
+    found = model.predict_similarity(*separately("sts", examples("sts", 1))).shape
+    assert len(found) > 0, "a batch of one lost its axis: squeeze() takes every axis of length 1, squeeze(-1) the last alone"
+    assert found == (1,), f"expected (B,) = (1,), got {tuple(found)}: (B, 1) beside labels (B,) is compared all with all"
 
 
 def test_evaluation_gives_results_in_file_order_and_keeps_the_mode():
@@ -104,10 +106,10 @@ def test_a_frozen_encoder_gets_no_gradient_and_no_dropout():
     model = make_model(recipe())
     model.freeze_encoder(True)
     model.train()
-    assert not model.encoder.training and model.heads.training
+    assert not model.encoder.training and model.heads.training, "frozen, the encoder has its dropout off, its heads have not"
     tokens = collate(examples("sst", 4), TASKS["sst"], tokenizer(), model.encoding("sst")).tokens
     model.output("sst", tokens).sum().backward()
-    assert all(parameter.grad is None for parameter in model.encoder.parameters())
+    assert all(parameter.grad is None for parameter in model.encoder.parameters()), "a frozen encoder must get no gradient"
     assert all(parameter.grad is not None for parameter in model.heads["sst"].parameters())
     model.freeze_encoder(False)
     assert model.train().encoder.training
@@ -131,7 +133,7 @@ def test_every_pooling_leaves_padding_out(task, encoding, pooling):
     model = make_model(with_task(task, encoding=encoding, **pooling)).double().eval()
     some = examples(task, 5)
     assert (model.predict(task, *separately(task, some, padding=7))
-            - model.predict(task, *separately(task, some))).abs().max() < 1e-10
+            - model.predict(task, *separately(task, some))).abs().max() < 1e-10, f"{pooling}: padding is in the mean"
 
 
 def vectors_of(task: str, some: list, **settings) -> torch.Tensor:
@@ -156,7 +158,7 @@ def test_the_mean_of_words_is_without_cls_and_without_every_sep(settings):
         first, second = map(len, example.pieces)
         start = first + 3 if settings else first + 2  # behind [CLS], the first text, [SEP] and perhaps [CLS]
         words = torch.cat([hidden[row, 1:first + 1], hidden[row, start:start + second]])
-        assert torch.allclose(model.sentence("para", tokens)[row], words.mean(dim=0)), "special tokens are in the mean"
+        assert torch.allclose(model.sentence("para", tokens)[row], words.mean(dim=0)), "special tokens or padding are in it"
 
 
 def test_a_sentence_without_words_has_a_finite_vector():

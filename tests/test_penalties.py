@@ -105,23 +105,71 @@ def gradients(model) -> dict[str, torch.Tensor]:
 # SMART: numbers
 
 
+def step_along(gradient: list, noise: list, mode: str, epsilon: float = 1.0, step_size: float = 0.25) -> list:
+    """One perturbation of sequences of tokens, as nested lists, in float64."""
+    return perturbation(torch.tensor(noise, dtype=torch.float64), torch.tensor(gradient, dtype=torch.float64), mode, epsilon,
+                        step_size).tolist()
+
+
+@pytest.mark.exercise("10.1")
+def test_one_step_of_the_papers_mode_by_hand():
+    # the largest element is 4: (.5, -1) times .25
+    found, = step_along([[[2.0, -4.0]]], [[[0.5, 0.25]]], "paper")
+    assert found != [[pytest.approx(0.375), pytest.approx(0.5)]], \
+        "against the gradient: the step must go along the gradient, uphill, where the output changes most"
+    assert found != [[pytest.approx(0.125), pytest.approx(-0.25)]], "the noise is missing: the step starts from it"
+    assert found != [[pytest.approx(1.0), pytest.approx(-0.75)]], \
+        "the raw gradient: divide it by its largest absolute element, or a small gradient makes no step"
+    assert found != [[pytest.approx(0.5 + 0.5 / 20**0.5), pytest.approx(0.25 - 1 / 20**0.5)]], \
+        "divided by the Euclidean norm: the largest absolute element is the norm of the paper's ball"
+    assert found == [[pytest.approx(0.625), pytest.approx(0.0)]], \
+        f"expected noise + .25 gradient / 4 = (.625, 0), got {found}: nothing is larger than epsilon = 1, so nothing is clipped"
+
+
+@pytest.mark.exercise("10.1")
+def test_each_sequence_is_divided_by_its_own_maximum():
+    gradient = [[[2.0, -4.0], [1.0, 0.0]], [[0.02, 0.01], [0.0, 0.04]]]
+    found = step_along(gradient, [[[0.0, 0.0]] * 2] * 2, "paper")
+    expected = [[[0.125, -0.25], [0.0625, 0.0]], [[0.125, 0.0625], [0.0, 0.25]]]
+    assert torch.allclose(torch.tensor(found), torch.tensor(expected)), \
+        f"each sequence by its own maximum, 4 and .04: not by the batch's, nor each token by its own; got {found}"
+
+
+@pytest.mark.exercise("10.1")
+def test_one_step_of_the_public_codes_mode_by_hand():
+    found = step_along([[[2.0, -4.0], [0.0, 0.25]]], [[[0.5, 0.0], [0.0, 0.0]]], "normalize", epsilon=0.5)
+    # s = (1, -1) and (0, .0625), divided by 1 + .5 and .0625 + .5
+    assert torch.allclose(torch.tensor(found), torch.tensor([[[2 / 3, -2 / 3], [0.0, 1 / 9]]])), \
+        f"each token by its own largest element plus epsilon, got {found}: is it divided by the sequence's largest?"
+
+
+@pytest.mark.exercise("10.1")
+def test_one_step_of_the_sign_mode_by_hand():
+    found, = step_along([[[2.0, -0.004]]], [[[0.125, 0.25]]], "sign", epsilon=0.5)
+    assert found == [[pytest.approx(0.5), pytest.approx(-0.5)]], f"epsilon times the sign, for any size, got {found}"
+
+
+@pytest.mark.exercise("10.1")
 def test_the_papers_mode_on_a_line_is_worked_out_by_hand(monkeypatch):
     value, _ = smart_on_a_line(monkeypatch, mode="paper")  # every coordinate ends at epsilon: (1e-5 (1 + 2 + .5))^2
     assert value.item() == pytest.approx(1.225e-9, rel=1e-9, abs=0), "is the step normalised, then clipped to epsilon?"
 
 
+@pytest.mark.exercise("10.1")
 @pytest.mark.parametrize("step_size", [1e-3, 0.4])
 def test_the_public_codes_mode_on_a_line_is_worked_out_by_hand(monkeypatch, step_size):
     value, model = smart_on_a_line(monkeypatch, mode="normalize", step_size=step_size, weight=3.0)
     weight, noise = np.array([1, -2, 0.5]), 1e-5 * np.array([0.3, -0.4, 0.2])
     moved = noise + step_size * 2 * (weight @ noise) * weight
     delta = moved / (abs(moved).max() + 1e-6)
-    assert value.item() == pytest.approx(3 * (weight @ delta) ** 2, rel=1e-9)
+    assert value.item() == pytest.approx(3 * (weight @ delta) ** 2, rel=1e-9), \
+        "lambda R: is the weight a factor, and R measured at the perturbation, not at the noise?"
     # with delta constant, d/dw (w . (x + delta) - w . x)^2 = 2 (w . delta) delta, whatever x is
     assert model.weight.grad.numpy() == pytest.approx(3 * 2 * (weight @ delta) * delta, rel=1e-6), (
-        "delta must be a constant, and the clean output must not be one")
+        "delta must be a constant, the clean output must not, and the probe must leave nothing in the weights' gradients")
 
 
+@pytest.mark.exercise("10.1")
 def test_the_sign_mode_on_a_line_is_worked_out_by_hand(monkeypatch):
     value, _ = smart_on_a_line(monkeypatch, mode="sign")  # (.02 (1 + 2 + .5))^2
     assert value.item() == pytest.approx(0.0049, rel=1e-9)
@@ -175,6 +223,7 @@ def transcribed(model: Network, noise: np.ndarray, mode: str, epsilon: float, et
     return float((np.exp(moved) * (moved - clean) + np.exp(clean) * (clean - moved)).sum(-1).mean())
 
 
+@pytest.mark.exercise("10.1")
 @pytest.mark.parametrize("mode, epsilon, step_size", [("paper", 1e-2, 1e-3), ("paper", 1e-2, 1.0), ("normalize", 1e-6, 1e-3),
                                                       ("normalize", 1e-2, 5.0), ("sign", 0.02, 0.0)])
 def test_every_mode_equals_the_algorithm_written_out_with_its_gradient_by_hand(mode, epsilon, step_size):
@@ -212,20 +261,29 @@ def test_epsilon_and_noise_left_out_are_each_modes_own(mode, epsilon, noise_std)
 # SMART: the perturbation
 
 
+@pytest.mark.exercise("10.1")
 @pytest.mark.parametrize("mode", ["paper", "sign"])
 def test_no_coordinate_is_moved_by_more_than_epsilon(mode):
     torch.manual_seed(0)
     noise_BTD, gradient_BTD = torch.randn(2, 3, 3, 8)
     delta_BTD = perturbation(noise_BTD, gradient_BTD, mode, 0.1, 0.5)
-    assert delta_BTD.abs().max() <= 0.1, "clip to the ball of radius epsilon"
+    assert delta_BTD.abs().max() <= 0.1 + 1e-6, "beyond the ball of radius epsilon: clip every coordinate to -epsilon, epsilon"
     assert delta_BTD.abs().max() == pytest.approx(0.1)
 
 
+@pytest.mark.exercise("10.1")
+def test_what_is_within_the_ball_is_not_scaled_up_to_its_edge():
+    found, = step_along([[[1.0, -1.0]]], [[[0.125, 0.0]]], "paper", epsilon=1.0, step_size=0.25)
+    assert found == [[pytest.approx(0.375), pytest.approx(-0.25)]], "clip to epsilon, do not scale up to it: small steps stay"
+
+
+@pytest.mark.exercise("10.1")
 @pytest.mark.parametrize("mode", ["paper", "sign"])
 def test_where_the_gradient_is_zero_the_noise_remains_clipped(mode):
     noise_BTD = torch.tensor([[[0.05, -0.3, 0.2]]])
     delta_BTD = perturbation(noise_BTD, torch.zeros(1, 1, 3), mode, 0.1, 1.0)
-    assert delta_BTD.tolist() == [[pytest.approx([0.05, -0.1, 0.1])]], "0 / 0 is nan: a constant model must not break"
+    assert delta_BTD.tolist() == [[pytest.approx([0.05, -0.1, 0.1])]], \
+        "where the gradient is 0 the noise remains, clipped; 0 / 0 is nan, and a constant model must not break"
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -234,6 +292,7 @@ def test_a_gradient_that_is_no_number_is_not_hidden(mode):
     assert perturbation(torch.zeros(1, 1, 2), gradient_BTD, mode, 0.1, 1.0).isnan().any(), "the loop must get to see it"
 
 
+@pytest.mark.exercise("10.1")
 @pytest.mark.parametrize("encoding", ["pair", "independent"])
 def test_every_sequence_takes_a_full_step_of_its_own(monkeypatch, encoding):
     model, objective, batch, output = setting("sts", encoding)
@@ -255,7 +314,8 @@ def test_padding_is_never_perturbed(monkeypatch, mode, task):
     Smart(SmartRecipe(mode=mode), (task,))(model, objective, batch, output)
     (noise_BTD, _, delta_BTD), = seen
     padding_BT = batch.tokens.mask_BT == 0
-    assert padding_BT.any() and not noise_BTD[padding_BT].any() and not delta_BTD[padding_BT].any()
+    assert padding_BT.any()
+    assert not noise_BTD[padding_BT].any() and not delta_BTD[padding_BT].any(), "padding was perturbed: the mask is for the noise"
     assert noise_BTD[~padding_BT].all(), "every real token gets noise"
 
 
@@ -295,8 +355,8 @@ def test_dropout_off_restores_every_modules_own_mode_also_after_an_error():
     with dropout_off(model):
         with dropout_off(model):
             assert not any(module.training for module in model.modules())
-        assert not any(module.training for module in model.modules()), "leaving the inner one must not turn dropout on"
-    assert [module.training for module in model.modules()] == modes
+        assert not any(module.training for module in model.modules()), "each module is to go back to its own mode, off here"
+    assert [module.training for module in model.modules()] == modes, "every module must be in its own mode again, as it was"
     with pytest.raises(KeyError), dropout_off(model):
         raise KeyError
     assert [module.training for module in model.modules()] == modes
@@ -368,11 +428,13 @@ def test_a_constant_model_has_no_penalty(mode, task):
 
 def test_the_weight_is_a_factor_and_a_sum_counts_every_example():
     model, objective, batch, output = setting("para", "independent")
+    assert Smart(SmartRecipe(), ("para",))(model, objective, batch, output).requires_grad, \
+        "the penalty has no gradient: it never changes what is learned"
     values = {}
     for name, settings in {"one": {}, "five": {"weight": 5.0}, "sum": {"reduction": "sum"}}.items():
         torch.manual_seed(1)
         values[name] = Smart(SmartRecipe(mode="sign", **settings), ("para",))(model, objective, batch, output).item()
-    assert values["five"] == pytest.approx(5 * values["one"])
+    assert values["five"] == pytest.approx(5 * values["one"]), "the weight is not applied"
     assert values["sum"] == pytest.approx(4 * values["one"]), "4 pairs are 8 sequences, but 4 examples"
 
 
@@ -439,6 +501,7 @@ def test_a_run_taken_up_again_has_the_same_teacher(stop):
     assert same_weights(train(slow, 0.1), train(slow, 0.1, stop=stop)), "teacher and step count belong to the state"
 
 
+@pytest.mark.exercise("10.2")
 def test_bregman_on_a_line_is_worked_out_by_hand():
     model, objective, batch = Line((2.0,), token=(3.0,)), LineObjective(), make_tokens()
     penalty = Bregman(BregmanRecipe(weight=5.0, beta=0.75), ("line",), model, 10)
@@ -446,12 +509,27 @@ def test_bregman_on_a_line_is_worked_out_by_hand():
         model.weight.fill_(4.0)
     value = penalty(model, objective, batch, objective.output(model, batch))
     value.backward()
-    assert value.item() == 5 * (12 - 6) ** 2
+    assert value.item() != 0, "the teacher shares the model's memory and moves with it: it must be a copy"
+    assert value.item() == 5 * (12 - 6) ** 2, "mu D: is the weight a factor?"
+    assert penalty.teacher.weight.grad is None, "the teacher gets a gradient: only the student learns"
     assert model.weight.grad.item() == 5 * 2 * (12 - 6) * 3, "only the student learns: d/dw of mu (3 w - 6)^2"
     penalty.after_step(model)
     assert penalty.teacher.weight.item() == 0.25 * 4 + 0.75 * 2, "beta is the teacher's own share"
 
 
+@pytest.mark.exercise("10.2")
+def test_one_move_of_the_teacher_by_hand():
+    teacher, student = Line((2.0,)), Line((4.0,))
+    move_teacher(teacher, student, 0.75)
+    found = teacher.weight.item()
+    assert student.weight.item() == 4, "the student was moved: only the teacher follows"
+    assert found != 2, "the teacher stays where it was: change its weights in place, not a variable beside them"
+    assert teacher.weight.data_ptr() != student.weight.data_ptr(), "the teacher shares the student's memory and moves with it"
+    assert found == pytest.approx(2.5), f"beta = .75 is the teacher's own share: .75 * 2 + .25 * 4 = 2.5, got {found}"
+    assert teacher.weight.requires_grad and teacher.weight.grad is None and teacher.weight.grad_fn is None
+
+
+@pytest.mark.exercise("10.2")
 def test_the_teacher_moves_after_every_so_many_steps():
     model = Line((0.0,))
     penalty = Bregman(BregmanRecipe(beta=0.5, steps=3), ("line",), model, 10)
@@ -461,7 +539,7 @@ def test_the_teacher_moves_after_every_so_many_steps():
     for _ in range(7):
         penalty.after_step(model)
         places.append(penalty.teacher.weight.item())
-    assert places == [0, 0, 4, 4, 4, 6, 6]
+    assert places == [0, 0, 4, 4, 4, 6, 6], f"every 3 steps half of the way to 8, got {places}: the recipe's `steps`, in place"
 
 
 def test_a_teacher_with_beta_one_stays_where_it_began():
@@ -484,21 +562,25 @@ def test_the_papers_beta_is_slower_after_a_tenth_of_the_steps():
     assert betas == [0.99, 0.99, 0.999, 0.999]
 
 
+@pytest.mark.exercise("10.2")
 def test_buffers_are_copied_whatever_beta_is():
     student, teacher = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     student.running_mean.fill_(3.0)
     student.num_batches_tracked.fill_(5)
     move_teacher(teacher, student, 1.0)
-    assert teacher.running_mean.tolist() == [3.0, 3.0] and teacher.num_batches_tracked == 5
-    assert teacher.running_mean.data_ptr() != student.running_mean.data_ptr()
+    assert teacher.running_mean.tolist() == [3.0, 3.0] and teacher.num_batches_tracked == 5, \
+        "buffers are no parameters: copy every buffer, whatever beta is"
+    assert teacher.running_mean.data_ptr() != student.running_mean.data_ptr(), "a buffer is shared: the same memory"
 
 
 def test_the_teacher_drops_nothing_learns_nothing_and_is_no_part_of_the_model():
     model, objective, batch, output = setting()
     names = list(model.state_dict())
     penalty = Bregman(BregmanRecipe(), ("sst",), model, 10)
-    penalty(model, objective, batch, output).backward()
-    assert not any(module.training for module in penalty.teacher.modules())
+    value = penalty(model, objective, batch, output)
+    assert value.requires_grad, "the student is detached: the penalty teaches nobody"
+    value.backward()
+    assert not any(module.training for module in penalty.teacher.modules()), "the teacher drops nothing: eval mode, no dropout"
     assert all(parameter.grad is None for parameter in penalty.teacher.parameters())
     assert all(module.training for module in model.modules()) and list(model.state_dict()) == names
     own = {parameter.data_ptr() for parameter in model.parameters()}
@@ -534,38 +616,53 @@ class Given:
     divergence = staticmethod(symmetric_kl)
 
 
+LACKING = {"paper": "in full", "mean": "half of the first, which the caller adds in full, is taken off"}
+
+
+@pytest.mark.exercise("10.3")
 @pytest.mark.parametrize("form, expected", [("paper", 0.6931 + 0.1054 + 0.8789), ("mean", (0.6931 + 0.1054) / 2 + 0.8789)])
 def test_r_drop_of_two_coins_is_worked_out_by_hand(form, expected):
     first, second = (torch.log(torch.tensor([p])).requires_grad_() for p in ([0.5, 0.5], [0.9, 0.1]))
     objective = Given(second)
     total = objective.loss(first, None) + RDrop(RDropRecipe(weight=2.0, form=form), ("sst",))(None, objective, None, first)
-    assert total.item() == pytest.approx(expected, abs=1e-4)
+    assert objective.outputs == [], "a second pass is needed: the first one's output says nothing about dropout"
+    assert total.item() == pytest.approx(expected, abs=1e-4), (
+        f"expected {expected:.4f}, got {total.item():.4f}: the two losses ({LACKING[form]}) plus alpha / 2, half the weight, "
+        "times the symmetric KL, which makes passes that are apart cost more; is the second pass's loss in it?")
     total.backward()
+    assert second.grad is not None and second.grad.any(), "both passes must learn: the second has no gradient"
     # the logits are log p, so softmax gives p back: d CE = p - y, d symmetric KL = p (log p/q - KL(p||q)) + p - q, times 1
     half = 2 if form == "mean" else 1
     for one, p, q in ((first, [0.5, 0.5], [0.9, 0.1]), (second, [0.9, 0.1], [0.5, 0.5])):
         p, q = np.array(p), np.array(q)
         expected_gradient = (p - [1, 0]) / half + p * (np.log(p / q) - (p * np.log(p / q)).sum()) + p - q
-        assert one.grad[0].numpy() == pytest.approx(expected_gradient, abs=1e-5), "both passes must learn"
+        assert one.grad[0].numpy() == pytest.approx(expected_gradient, abs=1e-5), "both passes must learn from both terms"
 
 
+@pytest.mark.exercise("10.3")
 @pytest.mark.parametrize("task", TASK_NAMES)
 def test_r_drop_without_dropout_is_the_loss_once_more_or_nothing(task):
     model, objective, batch, output = setting(task, dropout=0.0)
-    assert RDrop(RDropRecipe(), (task,))(model, objective, batch, output) == objective.loss(output, batch)
-    assert RDrop(RDropRecipe(form="mean"), (task,))(model, objective, batch, output) == 0.0
+    assert RDrop(RDropRecipe(), (task,))(model, objective, batch, output).item() == pytest.approx(
+        objective.loss(output, batch).item(), abs=1e-6), "without dropout both passes are the same: the second pass's loss alone"
+    assert RDrop(RDropRecipe(form="mean"), (task,))(model, objective, batch, output).item() == pytest.approx(0, abs=1e-6), \
+        "without dropout the mean of two equal losses is the first, which the caller adds: half of the first is taken off"
 
 
+@pytest.mark.exercise("10.3")
 @pytest.mark.parametrize("task", TASK_NAMES)
 def test_r_drop_weighs_how_far_two_masks_are_apart(task):
     model, objective, batch, output = setting(task)
-    torch.manual_seed(1)
-    value = RDrop(RDropRecipe(weight=4.0), (task,))(model, objective, batch, output)
-    torch.manual_seed(1)
-    second = objective.output(model, batch)
-    apart = objective.divergence(output, second)
-    assert apart > 0, "dropout is on, so two passes differ"
-    assert value.item() == (objective.loss(second, batch) + 2 * apart).item()
+    passes, original = [output], objective.output
+    objective.output = lambda *arguments, **more: passes.append(original(*arguments, **more)) or passes[-1]
+    value = RDrop(RDropRecipe(weight=4.0), (task,))(model, objective, batch, output).item()
+    assert len(passes) == 2, "one second pass through the model; the first one is handed in"
+    assert passes[1].requires_grad, "both passes must learn: the second has no gradient"
+    assert not torch.allclose(passes[1], original(model.eval(), batch)), "the second pass must have dropout on, as the first"
+    apart = objective.divergence(output, passes[1])
+    assert apart > 0, "two passes with dropout on must differ: is it the same dropout mask twice?"
+    assert value == pytest.approx((objective.loss(passes[1], batch) + 2 * apart).item(), rel=1e-5), \
+        "the second pass's loss plus half the weight times how far the two passes are apart"
 
 
 # a stage's penalties

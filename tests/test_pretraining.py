@@ -47,19 +47,29 @@ def step(objective, model) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
 # ranking loss
 
 
+@pytest.mark.exercise("11.2")
 @pytest.mark.parametrize("count", [2, 5, 8])
 def test_vectors_that_are_all_the_same_leave_only_a_guess(count):
     same = torch.ones(count, 3)
-    assert ranking_loss(same, same).item() == pytest.approx(math.log(count), abs=1e-6), "all scores equal: ln K"
+    assert ranking_loss(same, same).item() == pytest.approx(math.log(count), abs=1e-5), \
+        "all scores equal: ln K, in the mean over the pairs, with the own positive among the K to choose from"
 
 
+@pytest.mark.exercise("11.2")
 @pytest.mark.parametrize("scale", [1.0, 20.0])
 def test_pairs_at_right_angles_to_all_others_have_the_worked_loss(scale):
     vectors = torch.eye(5)
     expected = math.log(math.exp(scale) + 4) - scale  # .90483 for C = 1
-    assert ranking_loss(vectors, vectors, scale).item() == pytest.approx(expected, abs=1e-6), "is C in the scores?"
+    found = ranking_loss(vectors, vectors, scale).item()
+    if scale > 1:
+        assert found != pytest.approx(math.log(math.exp(1) + 4) - 1, abs=1e-5), "the scale is missing in the scores"
+        assert found != pytest.approx(math.log(math.exp(1 / scale) + 4) - 1 / scale, abs=1e-5), "times the scale, not divided"
+    for wrong in (math.log(math.exp(scale) + 4), math.log(math.exp(-scale) + 4) + scale):
+        assert found != pytest.approx(wrong, abs=1e-5), "the right answer is on the diagonal: each anchor's own number"
+    assert found == pytest.approx(expected, abs=1e-5), f"expected ln(e^C + 4) - C = {expected:.5f}, C = {scale}, got {found:.5f}"
 
 
+@pytest.mark.exercise("11.2")
 def test_a_single_pair_costs_nothing_and_teaches_nothing():
     anchor, positive = torch.randn(1, 4, requires_grad=True), torch.randn(1, 4)
     loss = ranking_loss(anchor, positive)
@@ -67,20 +77,25 @@ def test_a_single_pair_costs_nothing_and_teaches_nothing():
     assert loss.item() == 0 and not anchor.grad.any(), "with one positive to choose from there is no mistake to make"
 
 
+@pytest.mark.exercise("11.2")
 def test_the_length_of_a_vector_does_not_count():
     anchors, positives = torch.randn(4, 6), torch.randn(4, 6)
     stretched = ranking_loss(anchors * torch.tensor([[0.1], [3.0], [20.0], [1.0]]), positives * 7)
-    assert stretched.item() == pytest.approx(ranking_loss(anchors, positives).item(), rel=1e-5), \
-        "cosines: are the normalised vectors the ones that are multiplied?"
+    assert stretched.item() == pytest.approx(ranking_loss(anchors, positives).item(), rel=1e-4), \
+        "cosines: each vector is normalised, over its own elements; are the normalised vectors the ones that are multiplied?"
 
 
+@pytest.mark.exercise("11.2")
 def test_the_anchors_choose_among_the_positives_and_not_the_other_way_round():
     anchors, positives = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     # anchor 1 finds its own; anchor 2 (score 0 of its own) prefers the other's (score 1)
     right, wrong = math.log(math.e + 1) - 1, math.log(math.e + 1)
-    assert ranking_loss(anchors, positives, 1.0).item() == pytest.approx((right + wrong) / 2, abs=1e-6)
-    right_way_up = ranking_loss(positives, anchors, 1.0).item()
-    assert right_way_up == pytest.approx(math.log(2), abs=1e-6), "either column is as good a guess: ln 2"
+    found = ranking_loss(anchors, positives, 1.0).item()
+    assert found != pytest.approx(math.log(2), abs=1e-5), \
+        "the positives choose among anchors, or anchors among anchors: anchors choose among positives, not the other way round"
+    assert found == pytest.approx((right + wrong) / 2, abs=1e-5)
+    turned = ranking_loss(positives, anchors, 1.0).item()
+    assert turned == pytest.approx(math.log(2), abs=1e-5), "either column is as good a guess: ln 2"
 
 
 def test_256_pairs_need_a_matrix_of_scores_and_no_box_of_differences():
@@ -117,23 +132,47 @@ def test_losses_of_vectors_keep_float64_and_have_true_gradients(loss):
 # margin contrastive loss
 
 
+@pytest.mark.exercise("11.3")
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 @pytest.mark.parametrize("label, apart, expected", [(1, 0.3, 0.045), (0, 0.3, 0.02), (0, 0.5, 0.0), (0, 0.9, 0.0)])
 def test_the_margin_loss_has_the_worked_values(distance, label, apart, expected):
     u = torch.tensor([[1.0, 0.0]])
     cosine = 1 - apart
     v = torch.tensor([[cosine, math.sqrt(1 - cosine**2)]]) if distance == "cosine" else torch.tensor([[1.0 + apart, 0.0]])
-    loss = margin_contrastive_loss(u, v, torch.tensor([float(label)]), 0.5, distance)
-    assert loss.item() == pytest.approx(expected, abs=1e-5), "half the square of d, or of what d lacks of the margin"
+    found = margin_contrastive_loss(u, v, torch.tensor([float(label)]), 0.5, distance).item()
+    lacking = 0.5 - apart
+    if label == 1 or lacking > 0:
+        assert found != pytest.approx(2 * expected, abs=1e-5), "the half is missing: half the square"
+        assert found != pytest.approx(abs(apart if label else lacking) / 2, abs=1e-5), "the square is missing: half the square"
+    assert not (label == 1 and found == pytest.approx(0.02, abs=1e-5)), "label 1 is to be pulled together, label 0 pushed apart"
+    assert not (label == 0 and lacking < 0 and found == pytest.approx(lacking**2 / 2, abs=1e-5)), \
+        "pairs beyond the margin cost nothing: max(0, margin - d), and mind its sign"
+    assert not (distance == "cosine" and label == 1 and found == pytest.approx(0.7**2 / 2, abs=1e-5)), \
+        "the cosine is no distance: that is 1 minus the cosine, 0 for equal vectors"
+    assert found == pytest.approx(expected, abs=1e-5), (
+        f"label {label}, d = {apart}, margin .5: expected {expected}, got {found:.4f}: half the square of d, or of what d "
+        "lacks of the margin (mind the sign)")
 
 
+@pytest.mark.exercise("11.3")
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_the_margin_loss_is_the_mean_over_pairs(distance):
+    torch.manual_seed(0)
+    u, v, labels = torch.randn(4, 5), torch.randn(4, 5), torch.tensor([1.0, 0.0, 1.0, 0.0])
+    rows = [margin_contrastive_loss(u[i:i + 1], v[i:i + 1], labels[i:i + 1], 3.0, distance).item() for i in range(4)]
+    assert margin_contrastive_loss(u, v, labels, 3.0, distance).item() == pytest.approx(sum(rows) / 4, rel=1e-4), \
+        "the mean over pairs, not their sum"
+
+
+@pytest.mark.exercise("11.3")
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 def test_pairs_beyond_the_margin_are_left_alone(distance):
     u = torch.tensor([[1.0, 0.0]], requires_grad=True)
     margin_contrastive_loss(u, torch.tensor([[-1.0, 0.5]]), torch.zeros(1), 0.5, distance).backward()
-    assert not u.grad.any()
+    assert not u.grad.any(), "pairs beyond the margin are still pushed: max(0, margin - d), and mind its sign"
 
 
+@pytest.mark.exercise("11.3")
 def test_equal_vectors_of_different_meaning_are_pushed_apart():
     u = torch.ones(1, 3, requires_grad=True)
     margin_contrastive_loss(u, torch.ones(1, 3), torch.zeros(1), 0.5, "euclidean").backward()

@@ -29,7 +29,7 @@ from multitask.recipe import (
     TaskRecipe,
 )
 from multitask.recipe_files import RECIPES, list_recipes, load_recipe, to_toml
-from multitask.report import list_table
+from multitask.results import list_table
 from multitask.stage import Parts, start_stage
 from multitask.train import run_stage
 

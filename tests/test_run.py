@@ -25,6 +25,8 @@ from multitask.run import Setting, describe_plan, run, train_stage
 from multitask.run_folder import read_predictions, read_run
 from multitask.stage import Parts, TaskData
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 ROOT = Path(__file__).parents[1]
 TASKS = ("sst", "para", "sts")
 

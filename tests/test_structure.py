@@ -18,10 +18,10 @@ from optim.learning_rate import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 # inside multitask a module imports only modules to its left
-ORDER = ("flags tab_separated tables strict_toml recipe recipe_rules recipe_files data_check data batches features "
-         "layers encoders targets heads model objectives word_prediction pretraining penalties schedules state "
-         "train outputs evaluate report model_card checkpoint frozen stage record judge run run_folder compare ensemble_rules "
-         "ensemble table command_line effect").split()
+ORDER = ("flags tab_separated tables strict_toml recipe recipe_rules recipe_files data_check data batches features layers "
+         "encoders targets heads model objectives word_prediction pretraining penalties schedules state train environment "
+         "outputs evaluate results sentence_files model_card checkpoint frozen stage record conflict judge run_folder predict "
+         "figures maps analysis pictures report run compare ensemble_rules ensemble table command_line effect").split()
 FILES = sorted(path for package in ("minbert", "optim", "multitask") for path in (ROOT / package).glob("*.py"))
 
 

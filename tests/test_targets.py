@@ -25,6 +25,10 @@ def make_target(task: str, **settings):
     return find_target(TASKS[task], TaskRecipe(encoding=encoding, **settings))
 
 
+def near(number: float, expected: float) -> bool:
+    return math.isclose(number, expected, rel_tol=1e-5, abs_tol=1e-6)
+
+
 CASES = [("sst", {}), ("sst", {"target": "regression"}), ("sst", {"target": "one_hot"}), ("para", {}), ("sts", {}),
          ("sts", {"output_range": "clamp"}), ("sts", {"target": "classes5"}), ("sts", {"target": "classes6", "decode": "argmax"}),
          ("cfimdb", {})]
@@ -41,19 +45,37 @@ def labels_for(task: str, rows: int) -> torch.Tensor:
     return labels if TASKS[task].kind == "classes" else labels.float()
 
 
+@pytest.mark.exercise("6.3")
 def test_sentiment_loss_is_cross_entropy():
-    loss = sentiment_loss(torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([1]))
-    assert math.isclose(loss.item(), -math.log(0.75), rel_tol=1e-6)
+    # softmax: 1/4 and 3/4
+    loss = sentiment_loss(torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([1])).item()
+    # the softmax of 1/4 and 3/4 has .622 for the second class
+    assert not math.isclose(loss, 0.4741, abs_tol=1e-3), "the softmax is taken twice: the loss's own is enough"
+    assert math.isclose(loss, -math.log(0.75), rel_tol=1e-5), f"expected -log(3/4) = .2877 for logits 0 and log 3, got {loss:.4f}"
+    other = sentiment_loss(torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([0])).item()
+    assert math.isclose(other, math.log(4), rel_tol=1e-5), "-log p of the label's own class: label 0 is the first column"
 
 
+@pytest.mark.exercise("6.3")
+def test_the_cross_entropy_is_the_mean_over_rows():
+    output, labels = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]]), torch.tensor([2, 1])
+    rows = [sentiment_loss(output[i:i + 1], labels[i:i + 1]).item() for i in (0, 1)]
+    assert sentiment_loss(output, labels).item() == pytest.approx(sum(rows) / 2, rel=1e-5), \
+        "the mean over rows, not their sum: a short last batch must not count less, or a long one more, for each row"
+
+
+@pytest.mark.exercise("6.3")
 def test_paraphrase_loss_is_binary_cross_entropy_of_a_logit():
     loss = paraphrase_loss(torch.tensor([math.log(3.0), 0.0]), torch.tensor([1.0, 0.0]))
-    assert math.isclose(loss.item(), (-math.log(0.75) + math.log(2)) / 2, rel_tol=1e-6)
+    assert math.isclose(loss.item(), (-math.log(0.75) + math.log(2)) / 2, rel_tol=1e-6), \
+        "-log s(z) for label 1, -log(1 - s(z)) for 0: is it the sigmoid twice, or none, before the loss?"
 
 
+@pytest.mark.exercise("6.3")
 def test_similarity_loss_keeps_fractions_of_labels():
     loss = similarity_loss(torch.tensor([2.0, 1.0]), torch.tensor([2.4, 0.8]))
-    assert math.isclose(loss.item(), (0.4**2 + 0.2**2) / 2, rel_tol=1e-5), "were the labels cast to whole numbers?"
+    assert math.isclose(loss.item(), (0.4**2 + 0.2**2) / 2, rel_tol=1e-5), \
+        "were the labels cast to whole numbers, or every row compared with every label instead of its own label?"
 
 
 def test_classes_as_numbers_are_learned_by_squared_error_to_the_number():
@@ -104,7 +126,8 @@ def test_score_classes_are_learned_by_cross_entropy_to_the_nearest_class(name, c
 
 def test_predictions_are_of_the_labels_kind():
     assert make_target("sst").decode(torch.tensor([[0.1, 0.9], [2.0, 1.0]])).tolist() == [1, 0]
-    assert make_target("para").decode(torch.tensor([0.1, -0.1, 0.0])).tolist() == [1.0, 0.0, 0.0]
+    assert make_target("para").decode(torch.tensor([0.1, -0.1, 0.0])).tolist() == [1.0, 0.0, 0.0], \
+        "a logit above 0 is a probability above a half: do not compare the logit with .5"
     assert make_target("sts").decode(torch.tensor([2.4])).tolist() == pytest.approx([2.4])
 
 
@@ -133,19 +156,56 @@ def test_predictions_lie_on_the_labels_scale(task, settings):
         assert (predictions >= TASKS[task].low).all() and (predictions <= TASKS[task].high).all()
 
 
+@pytest.mark.exercise("6.4")
 def test_symmetric_kl_by_hand():
     p, q = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.9, 0.1]]).log()
-    assert symmetric_kl(p, q).item() == pytest.approx(0.5108256 + 0.3680642, rel=1e-6), "KL(P||Q) + KL(Q||P), no half"
-    both = symmetric_kl(torch.cat([p, p]), torch.cat([q, p]))
-    assert both.item() == pytest.approx(0.8788898 / 2, rel=1e-6), "the sum over classes, the mean over rows"
-    assert symmetric_kl(p + 7, q - 3).item() == pytest.approx(0.8788898, rel=1e-5), "logits have no zero point"
+    found = symmetric_kl(p, q).item()
+    assert not near(found, 0.0), "rows of one example have no divergence: is the softmax over the batch?"
+    assert not (near(found, 0.5108256) or near(found, 0.3680642)), "one direction only: KL(P || Q) + KL(Q || P)"
+    assert not near(found, 0.4394449), "half of it: KL(P || Q) + KL(Q || P) has no half, and is the sum over classes"
+    assert near(found, 0.8788898), f"expected 0.5108 + 0.3681, got {found:.4f}"
+    both = symmetric_kl(torch.cat([p, p]), torch.cat([q, p])).item()
+    assert near(both, 0.8788898 / 2), "the mean over rows, not their sum"
+    assert near(symmetric_kl(p + 7, q - 3).item(), 0.8788898), "logits have no zero point: is the softmax missing?"
 
 
-def test_the_one_logit_form_is_symmetric_kl_of_the_two_classes():
-    z, w = torch.randn(6, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
-    two = [torch.stack([torch.zeros_like(logit), logit], dim=1) for logit in (z, w)]
-    assert bernoulli_symmetric_kl(z, w).item() == pytest.approx(symmetric_kl(*two).item(), rel=1e-12)
-    assert bernoulli_symmetric_kl(torch.tensor([0.0]), torch.tensor([math.log(9.0)])).item() == pytest.approx(0.8788898)
+@pytest.mark.exercise("6.4")
+def test_symmetric_kl_compares_each_row_with_its_own_counterpart():
+    torch.manual_seed(0)
+    output, other = torch.randn(2, 3, 4)
+    rows = sum(symmetric_kl(output[i:i + 1], other[i:i + 1]).item() for i in range(3)) / 3
+    assert near(symmetric_kl(output, other).item(), rows), "the mean over rows; the softmax is over classes, never over the batch"
+
+
+@pytest.mark.exercise("6.4")
+def test_symmetric_kl_is_symmetric_with_a_gradient_to_both_outputs():
+    torch.manual_seed(0)
+    output, other = (torch.randn(3, 4).requires_grad_() for _ in range(2))
+    value = symmetric_kl(output, other)
+    assert near(symmetric_kl(other, output).item(), value.item()), "one direction only: it must not matter which is first"
+    grads = torch.autograd.grad(value, (output, other), allow_unused=True)
+    assert all(grad is not None and grad.any() for grad in grads), "an output is detached: both must get a gradient"
+
+
+@pytest.mark.exercise("6.5")
+def test_the_one_logit_form_by_hand():
+    # s(0) = .5 and s(log 9) = .9, as in symmetric KL by hand
+    found = bernoulli_symmetric_kl(torch.tensor([0.0]), torch.tensor([math.log(9.0)])).item()
+    assert not near(found, 0.0), "0 for different answers: a softmax over one logit, or over a batch of one, is always 1"
+    assert not near(found, 0.2351147), "yes is counted, no is forgotten: the sum has (1 - p) log((1 - p) / (1 - q)) as well"
+    assert near(found, 0.8788898), f"expected 0.5108 + 0.3681, got {found:.4f}: are the probabilities rounded?"
+
+
+@pytest.mark.exercise("6.5")
+def test_the_one_logit_form_is_symmetric_kl_of_the_two_classes_in_the_mean_over_rows():
+    torch.manual_seed(0)
+    z, w = torch.randn(2, 6, dtype=torch.float64)
+    p, q = z.sigmoid(), w.sigmoid()
+    kl = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log() + q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log()
+    found = bernoulli_symmetric_kl(z, w).item()
+    assert found != pytest.approx(kl.sum().item()), "the mean over rows, not their sum"
+    assert found == pytest.approx(kl.mean().item(), rel=1e-9), \
+        "each row's yes and no against its counterpart's: is it a softmax over the batch, or are probabilities rounded?"
 
 
 def test_squared_error_by_hand():
@@ -196,7 +256,12 @@ def test_paraphrase_labels_may_be_whole_numbers(dtype):
     assert torch.equal(paraphrase_loss(output, labels.to(dtype)), paraphrase_loss(output, labels))
 
 
-@pytest.mark.parametrize("shape, other", [((4,), (4,)), ((4, 1), (4, 1)), ((2, 3, 4), (2, 3, 4)), ((4, 3), (1, 3))])
+@pytest.mark.parametrize("shape, other", [pytest.param((4,), (4,), marks=pytest.mark.exercise("6.4")),
+                                          pytest.param((4, 1), (4, 1), marks=pytest.mark.exercise("6.4")),
+                                          ((2, 3, 4), (2, 3, 4)), ((4, 3), (1, 3))])
 def test_the_symmetric_kl_of_anything_but_rows_of_classes_is_refused(shape, other):
-    with pytest.raises(ValueError, match=r"expected \(batch, classes\) twice"):
+    try:
         symmetric_kl(torch.randn(shape), torch.randn(other))
+    except ValueError:
+        return
+    pytest.fail(f"shapes {shape} and {other} were taken: the softmax of a single logit is always 1, of a single axis the batch's")

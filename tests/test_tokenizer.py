@@ -19,6 +19,7 @@ import json
 import os
 import pickle
 import random
+import re
 import runpy
 import sys
 import types
@@ -127,20 +128,29 @@ def test_the_table_of_later_characters_hides_no_early_one():
 # ---------------------------------------------------------------- a word becomes pieces
 
 
+@pytest.mark.exercise("1.1")
 @pytest.mark.parametrize(("word", "pieces", "lesson"), [
-    ("film", ["film"], "a word of the vocabulary is one piece"),
+    ("film", ["film"], "a word of the vocabulary is one piece: the first piece has no ##, and the last character counts"),
     ("unaffable", ["una", "##ffable"], "the longest first piece wins, although un ##aff ##able fits as well"),
     ("unaff", ["[UNK]"], "greedy never goes back: una leaves ##ff, no piece, so un ##aff is not found"),
-    ("ab", ["a", "##b"], "behind the first piece only pieces with ## count"),
+    ("ab", ["a", "##b"], "behind the first piece only pieces with ## in front count"),
     ("abc", ["[UNK]"], "c is a word, ##c is no piece: the whole word is [UNK], not only its end"),
     ("ßa", ["[UNK]"], "##ß may not begin a word"),
     ("x" * 100, ["x"] + ["##x"] * 99, "100 characters are allowed"),
-    ("x" * 101, ["[UNK]"], "101 are too many"),
+    ("x" * 101, ["[UNK]"], "a word of 101 characters is too long: it is [UNK]"),
 ])
 def test_a_word_becomes_its_longest_pieces(word: str, pieces: list[str], lesson: str):
     assert module.split_word(word, dict.fromkeys(SPECIALS + WORDS, 0)) == pieces, lesson
 
 
+@pytest.mark.exercise("1.1")
+def test_the_start_of_an_unknown_word_is_not_kept():
+    found = module.split_word("abc", {"[UNK]": 1, "a": 2, "##b": 3, "##": 4})
+    assert found != ["a", "##b", "[UNK]"], "where no piece fits the whole word is [UNK]: the pieces found so far must go"
+    assert found == ["[UNK]"], "where no piece fits the whole word is [UNK], once; an empty piece is none"
+
+
+@pytest.mark.exercise("1.1")
 def test_the_limit_of_100_counts_what_cleaning_left(tokenizer):
     assert tokenizer.tokenize("x\u0301" * 100 + "\u200b") == ["x"] + ["##x"] * 99, \
         "count the characters of the word after accents and controls are gone"
@@ -168,19 +178,35 @@ def test_text_that_is_not_trusted_cannot_spell_special_tokens():
 # ---------------------------------------------------------------- one text and two, truncated
 
 
+@pytest.mark.exercise("1.3")
 def test_one_text_is_cls_text_sep(tokenizer):
-    assert tokenizer.join([THE, FILM]) == ([CLS, THE, FILM, SEP], [0, 0, 0, 0])
+    assert tokenizer.join([THE, FILM]) == ([CLS, THE, FILM, SEP], [0, 0, 0, 0]), \
+        "one text is [CLS] text [SEP], its types are all 0"
     assert tokenizer.join([]) == ([CLS, SEP], [0, 0]), "an empty text is [CLS] [SEP]"
 
 
+@pytest.mark.exercise("1.3")
 def test_a_pair_has_types_0_to_the_first_sep_and_1_behind_it(tokenizer):
-    assert tokenizer.join([THE, FILM], [GOOD]) == (
-        [CLS, THE, FILM, SEP, GOOD, SEP], [0, 0, 0, 0, 1, 1]), "the first [SEP] belongs to the first text"
+    ids, types = tokenizer.join([THE, FILM], [GOOD])
+    assert ids != [CLS, THE, FILM, SEP, GOOD], "the last [SEP] is missing: a pair is [CLS] A [SEP] B [SEP]"
+    assert ids != [CLS, THE, FILM, SEP, CLS, GOOD, SEP], "the second text has a [CLS] of its own: there is one, at the start"
+    assert ids != [CLS, THE, FILM, SEP, SEP, GOOD, SEP], "two [SEP] between the texts: that is another model's (RoBERTa's) way"
+    assert ids != [CLS, THE, FILM, GOOD, SEP], "the [SEP] between the texts is missing: a pair is [CLS] A [SEP] B [SEP]"
+    assert ids == [CLS, THE, FILM, SEP, GOOD, SEP], "a pair is [CLS] A [SEP] B [SEP]"
+    assert 1 in types, "all types are 0: the second text and its [SEP] have type 1"
+    assert types != [0, 0, 0, 1, 1, 1], "the first [SEP] belongs to the first text: its type is 0"
+    assert types != [0, 0, 0, 0, 1, 0], "the last [SEP] belongs to the second text: its type is 1"
+    assert types == [0, 0, 0, 0, 1, 1], "types are 0 up to the first [SEP], itself included, and 1 behind it"
     assert tokenizer.join([THE], []) == ([CLS, THE, SEP, SEP], [0, 0, 0, 1]), "an empty text is a text"
 
 
+@pytest.mark.exercise("1.3")
 def test_truncation_takes_from_the_right_and_keeps_the_special_tokens(tokenizer):
-    assert tokenizer.join([5, 6, 7, 8], max_length=4) == ([CLS, 5, 6, SEP], [0] * 4)
+    ids, types = tokenizer.join([5, 6, 7, 8], max_length=4)
+    assert len(ids) == 4, f"max_length 4 gave {len(ids)} ids: [CLS] and [SEP] count, the text gets what they leave"
+    assert SEP in ids, "the [SEP] was cut off: truncate the text first, then put the special tokens round it"
+    assert ids[1:3] != [7, 8], "the left end was cut off: the right end goes, the start of a text stays"
+    assert (ids, types) == ([CLS, 5, 6, SEP], [0] * 4), "[CLS], the first two tokens, [SEP]"
     assert tokenizer.join([5, 6, 7, 8], [9, 10, 11, 12], max_length=8) == (
         [CLS, 5, 6, SEP, 9, 10, 11, SEP], [0] * 4 + [1] * 4), "three special tokens leave 5: 2 for A, 3 for B"
     assert tokenizer.join([5, 6], max_length=4)[0] == [CLS, 5, 6, SEP], "what just fits is left alone"
@@ -188,24 +214,26 @@ def test_truncation_takes_from_the_right_and_keeps_the_special_tokens(tokenizer)
     assert tokenizer.join([5] * 600, truncation="do_not_truncate")[0] == [CLS] + [5] * 600 + [SEP]
 
 
+@pytest.mark.exercise("1.2")
 @pytest.mark.parametrize(("lengths", "budget", "strategy", "kept", "lesson"), [
     ((10, 10), 7, "longest_first", (3, 4), "of two equals B counts as the longer: it gets the odd token"),
     ((11, 10), 7, "longest_first", (4, 3), "the longer text gets the odd token"),
     ((10, 11), 7, "longest_first", (3, 4), "the longer text gets the odd token"),
-    ((2, 10), 7, "longest_first", (2, 5), "the shorter keeps all when it has less than half"),
-    ((10, 2), 7, "longest_first", (5, 2), "the shorter keeps all when it has less than half"),
+    ((2, 10), 7, "longest_first", (2, 5), "the shorter keeps all when it has less than half, the other gets the rest"),
+    ((10, 2), 7, "longest_first", (5, 2), "the shorter keeps all when it has less than half, the other gets the rest"),
     ((4, 4), 7, "longest_first", (3, 4), "each over half by a little"),
     ((9, 0), 7, "longest_first", (7, 0), "one text alone gets everything"),
     ((10, 10), 7, "legacy", (4, 3), "the published code takes from B when equal: A keeps the odd token"),
     ((10, 11), 7, "legacy", (4, 3), "even when B was longer"),
-    ((10, 3), 7, "only_first", (4, 3), "A gives all"),
-    ((3, 10), 7, "only_second", (3, 4), "B gives all"),
+    ((10, 3), 7, "only_first", (4, 3), "only_first: A gives all that must go, B keeps its tokens"),
+    ((3, 10), 7, "only_second", (3, 4), "only_second: B gives all that must go, A keeps its tokens"),
     ((9, 9), 0, "only_first", (0, 0), "a budget of nothing empties both"),
 ])
 def test_truncation_by_hand(lengths: tuple, budget: int, strategy: str, kept: tuple, lesson: str):
     assert module.truncate_pair(*lengths, budget, strategy) == kept, lesson
 
 
+@pytest.mark.exercise("1.2")
 def test_legacy_is_one_token_at_a_time():
     for length_a in range(12):
         for length_b in range(12):
@@ -213,16 +241,23 @@ def test_legacy_is_one_token_at_a_time():
                 a, b = length_a, length_b
                 while a + b > budget:
                     a, b = (a - 1, b) if a > b else (a, b - 1)
-                assert module.truncate_pair(length_a, length_b, budget, "legacy") == (a, b)
+                assert module.truncate_pair(length_a, length_b, budget, "legacy") == (a, b), \
+                    f"legacy, {length_a} + {length_b} tokens to {budget}: one goes at a time, from the longer, from B if equal"
 
 
+@pytest.mark.exercise("1.2")
 @pytest.mark.parametrize(("lengths", "strategy"), [
     ((9, 7), "only_first"), ((7, 9), "only_second"), ((9, 0), "only_second")])
 def test_only_first_and_only_second_keep_a_token_or_refuse(lengths: tuple, strategy: str):
-    with pytest.raises(MinbertError, match=f"{strategy}.*{lengths[0]} \\+ {lengths[1]} tokens to 7"):
-        module.truncate_pair(*lengths, 7, strategy)
+    try:
+        kept = module.truncate_pair(*lengths, 7, strategy)
+    except MinbertError as error:
+        assert re.search(f"{strategy}.*{lengths[0]} \\+ {lengths[1]} tokens to 7", str(error)), "say the strategy and the lengths"
+    else:
+        pytest.fail(f"{strategy} kept {kept}: the text that gives all must keep a token, or the call be refused (MinbertError)")
 
 
+@pytest.mark.exercise("1.3")
 @pytest.mark.parametrize(("second", "specials"), [(None, 2), ([], 3)])
 def test_a_length_without_room_for_the_special_tokens_is_refused(tokenizer, second, specials: int):
     assert len(tokenizer.join([5, 6], second, max_length=specials)[0]) == specials
@@ -247,9 +282,10 @@ def test_one_text_gives_flat_lists_and_a_batch_lists_of_lists(tokenizer):
 def test_padding_is_id_0_type_0_mask_0_on_the_right(tokenizer):
     batch = tokenizer(["the film", "the"], ["is", "is good"], padding=True, pad_to_multiple_of=4)
     assert batch["input_ids"] == [
-        [CLS, THE, FILM, SEP, IS, SEP, PAD, PAD], [CLS, THE, SEP, IS, GOOD, SEP, PAD, PAD]]
-    assert batch["token_type_ids"] == [[0, 0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 1, 1, 0, 0]], "padding: type 0"
-    assert batch["attention_mask"] == [[1] * 6 + [0, 0]] * 2, "the model must not look at padding"
+        [CLS, THE, FILM, SEP, IS, SEP, PAD, PAD], [CLS, THE, SEP, IS, GOOD, SEP, PAD, PAD]], "padding stands on the right, id 0"
+    assert batch["token_type_ids"] == [[0, 0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 1, 1, 0, 0]], \
+        "padding has type 0, behind a second text as well"
+    assert batch["attention_mask"] == [[1] * 6 + [0, 0]] * 2, "the mask is 1 at padding: the model must not look at padding"
     assert tokenizer(["the", "the film"], padding="longest")["attention_mask"] == [[1, 1, 1, 0], [1] * 4]
     assert tokenizer(["the", "the film"])["attention_mask"] == [[1] * 3, [1] * 4], "only if asked for"
 

@@ -34,12 +34,6 @@ def same_weights(one, other) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
-def test_one_seed_gives_bit_equal_weights():
-    (one, losses), (two, again), (other, _) = train(recipe()), train(recipe()), train(recipe(), seed=1)
-    assert losses == again and same_weights(one.model, two.model)
-    assert not same_weights(one.model, other.model)
-
-
 def test_an_epoch_of_the_budgeted_schedule_reads_every_example_once():
     state, schedule = start(recipe(epochs=1))
     rows = {name: [] for name in state.objectives}
@@ -49,25 +43,6 @@ def test_an_epoch_of_the_budgeted_schedule_reads_every_example_once():
     for _ in run_stage(state, schedule, 1, clip=1.0):
         pass
     assert all(len(ids) == len(set(ids)) == 14 for ids in rows.values())
-
-
-@pytest.mark.parametrize("kind, stops", [("budgeted", range(1, 25)), ("round_robin", (5, 12, 13)),
-                                         ("sequential_epoch", (5, 12, 13)), ("sequential_tasks", (5, 12, 13)),
-                                         ("pcgrad", (1, 4, 7)), ("gradvac", (1, 4, 7))])
-def test_a_run_stopped_at_any_step_goes_on_to_the_same_weights(kind, stops):
-    some_recipe = recipe(schedule="joint_min", combine=kind) if kind in ("pcgrad", "gradvac") else recipe(schedule=kind)
-    whole, losses = train(some_recipe)
-    assert len(losses) == (8 if kind in ("pcgrad", "gradvac") else 24)
-    for stop in stops:
-        state, _ = train(some_recipe, steps=stop)
-        saved = copy.deepcopy(state.state_dict())
-        torch.manual_seed(999)  # another process starts with other random numbers
-        resumed, schedule = start(some_recipe, seed=5)
-        resumed.load_state_dict(saved)
-        rest = [(step.epoch, step.step, *((name, loss.item()) for name, loss in step.losses.items()))
-                for step in run_stage(resumed, schedule, some_recipe.stages[0].epochs, clip=1.0)]
-        assert rest == losses[stop:], f"stopped after step {stop}, the losses went another way"
-        assert same_weights(resumed.model, whole.model)
 
 
 def test_the_end_of_an_epoch_is_announced_once_per_epoch():
@@ -96,12 +71,6 @@ def test_a_frozen_encoder_stays_bit_for_bit_while_heads_learn():
                    and name.startswith("heads."))
 
 
-def test_training_lowers_the_loss():
-    _, losses = train(recipe(epochs=30))
-    first, last = ([loss for *_, (name, loss) in part if name == "sts"] for part in (losses[:20], losses[-20:]))
-    assert sum(last) / len(last) < 0.5 * sum(first) / len(first)
-
-
 def test_the_gradient_is_clipped_to_the_recipes_norm():
     state, schedule = start(recipe())
     norms = []
@@ -115,7 +84,38 @@ def test_the_gradient_is_clipped_to_the_recipes_norm():
     state.optimizer.step = step
     for _ in run_stage(state, schedule, 1, clip=0.01):
         pass
-    assert norms and max(norms) < 0.0101
+    assert norms and max(norms) < 0.0101, f"a step with a gradient of length {max(norms):.3g}: clip before the step, to 0.01"
+
+
+def test_every_step_starts_from_no_gradient():
+    state, schedule = start(recipe())
+    for step in run_stage(state, schedule, 1, clip=1.0):
+        left = [name for name, parameter in state.model.named_parameters() if parameter.grad is not None]
+        assert not left, f"{left[0]} and others: the gradient of the step before is not cleared, and is added to the next"
+        if step.step == 2:
+            break
+
+
+def test_a_step_of_several_batches_is_one_of_their_mean_and_reads_each_once():
+    def gradient(**stage) -> tuple[dict[str, torch.Tensor], list[str]]:
+        some_recipe = recipe(objectives=("sts",), schedule="sequential_epoch", **stage)
+        state, schedule = start(some_recipe)
+        for module in state.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        read, output, seen = [], state.objectives["sts"].output, {}
+        state.objectives["sts"].output = lambda model, batch: read.extend(batch.ids) or output(model, batch)
+        state.optimizer.step = lambda: seen.update({name: parameter.grad.clone() for name, parameter
+                                                    in state.model.named_parameters() if parameter.grad is not None})
+        next(run_stage(state, schedule, 1, clip=1e9))
+        return seen, read
+
+    parts, read = gradient(batch_size=2, accumulate=7)
+    assert len(set(read)) == len(read) == 14, "the same batch was read again: every accumulated batch is to be a new one"
+    whole, _ = gradient(batch_size=14)
+    for name in whole:
+        assert torch.allclose(parts[name], whole[name], atol=1e-5), \
+            f"{name}: 7 batches of 2 must give the gradient of one larger batch of 14: are they summed, not averaged?"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -145,7 +145,8 @@ def test_several_tasks_in_one_step_give_the_gradient_of_the_summed_loss():
                                                for parameter in state.model.encoder.parameters())
     next(run_stage(state, lambda epoch: [("sst", "para", "sts")], 1, clip=1e9))
     for one, other in zip(seen, expected, strict=True):
-        assert one is None and other is None or torch.allclose(one, other, atol=1e-6)
+        assert one is None and other is None or torch.allclose(one, other, atol=1e-6), \
+            "every task's gradient counts in a joint step: their sum, not the last one's"
 
 
 @pytest.mark.parametrize("name, expected", [("constant", [1, 1, 1, 1]), ("linear", [0, 0.5, 1, 21 / 22])])
@@ -211,6 +212,37 @@ def test_a_step_trains_with_dropout_whatever_the_caller_did_between_steps():
 def test_another_seed_in_the_recipe_is_another_order_of_the_data():
     first = [start(replace(recipe(), seed=seed))[0].objectives["sst"].next_batch().ids for seed in (1, 1, 2, 3)]
     assert first[0] == first[1] and len(set(first)) > 1
+
+
+def test_one_seed_gives_bit_equal_weights():
+    (one, losses), (two, again), (other, _) = train(recipe()), train(recipe()), train(recipe(), seed=1)
+    assert losses == again and same_weights(one.model, two.model)
+    assert not same_weights(one.model, other.model)
+
+
+@pytest.mark.parametrize("kind, stops", [("budgeted", range(1, 25)), ("round_robin", (5, 12, 13)),
+                                         ("sequential_epoch", (5, 12, 13)), ("sequential_tasks", (5, 12, 13)),
+                                         ("pcgrad", (1, 4, 7)), ("gradvac", (1, 4, 7))])
+def test_a_run_stopped_at_any_step_goes_on_to_the_same_weights(kind, stops):
+    some_recipe = recipe(schedule="joint_min", combine=kind) if kind in ("pcgrad", "gradvac") else recipe(schedule=kind)
+    whole, losses = train(some_recipe)
+    assert len(losses) == (8 if kind in ("pcgrad", "gradvac") else 24)
+    for stop in stops:
+        state, _ = train(some_recipe, steps=stop)
+        saved = copy.deepcopy(state.state_dict())
+        torch.manual_seed(999)  # another process starts with other random numbers
+        resumed, schedule = start(some_recipe, seed=5)
+        resumed.load_state_dict(saved)
+        rest = [(step.epoch, step.step, *((name, loss.item()) for name, loss in step.losses.items()))
+                for step in run_stage(resumed, schedule, some_recipe.stages[0].epochs, clip=1.0)]
+        assert rest == losses[stop:], f"stopped after step {stop}, the losses went another way"
+        assert same_weights(resumed.model, whole.model)
+
+
+def test_training_lowers_the_loss():
+    _, losses = train(recipe(epochs=30))
+    first, last = ([loss for *_, (name, loss) in part if name == "sts"] for part in (losses[:20], losses[-20:]))
+    assert sum(last) / len(last) < 0.5 * sum(first) / len(first)
 
 
 def optimizer(some_recipe, **changes):

@@ -31,39 +31,55 @@ def masked(rows: int = 2000, tokens: int = 50, rate: float = 0.15, count=None, f
     return ids, *mask_tokens(ids, is_word, first, rate, count, 4, WORDS, generator())
 
 
+@pytest.mark.exercise("11.1")
 def test_masking_has_devlins_rates():
     ids, altered, labels = masked()  # 1e5 tokens
     chosen = labels != IGNORED
-    assert chosen.float().mean().item() == pytest.approx(0.15, abs=0.003)
+    assert not chosen.all(), "every token has a label: only the chosen ones are to be predicted, the others are IGNORED"
+    assert chosen.float().mean().item() == pytest.approx(0.15, abs=0.006), f"{chosen.float().mean():.0%} are chosen, not 15%"
+    assert torch.equal(labels[chosen], ids[chosen]), "the labels are the ids before anything was altered"
+    assert torch.equal(altered[~chosen], ids[~chosen]), "a token that was not chosen is altered"
     hidden, same = (altered == 4)[chosen].float().mean(), (altered == ids)[chosen].float().mean()
-    assert hidden.item() == pytest.approx(0.8, abs=0.01), "80% of the chosen tokens become [MASK]"
-    assert same.item() == pytest.approx(0.1 + 0.1 / len(WORDS), abs=0.01), "10% of the chosen tokens stay"
-    assert torch.equal(altered[~chosen], ids[~chosen]) and torch.equal(labels[chosen], ids[chosen])
+    assert hidden.item() == pytest.approx(0.8, abs=0.015), f"80% of the chosen tokens become [MASK], not {hidden:.0%}"
+    assert same.item() == pytest.approx(0.1 + 0.1 / len(WORDS), abs=0.012), f"10% of the chosen tokens stay, not {same:.0%}"
 
 
+@pytest.mark.exercise("11.1")
+def test_every_row_is_masked_anew():
+    _, _, labels = masked(200, 40)
+    rows = {tuple(row) for row in (labels != IGNORED).int().tolist()}
+    assert len(rows) > 150, f"{len(rows)} patterns in 200 rows: each row must draw numbers of its own"
+
+
+@pytest.mark.exercise("11.1")
 def test_what_replaces_a_word_is_any_ordinary_word():
     ids, altered, labels = masked(rows=4000)
     random = altered[(labels != IGNORED) & (altered != 4) & (altered != ids)]
-    assert random.min() == 5 and random.max() == 199, "every ordinary word, and no special token"
+    assert random.min() >= 5, "a word was replaced by a special token: draw from `ordinary_W`, in which there is no special token"
+    assert random.min() == 5 and random.max() == 199, "every ordinary word may come"
     counts = torch.bincount(random, minlength=200)[5:]
     chi_square = ((counts - counts.float().mean()) ** 2 / counts.float().mean()).sum() / (len(WORDS) - 1)
-    assert 0.7 < chi_square < 1.3, "all ordinary words are equally likely"
+    assert 0.5 < chi_square < 1.6, "all ordinary words are equally likely"
 
 
+@pytest.mark.exercise("11.1")
 @pytest.mark.parametrize("count", [None, torch.tensor([[30.0]])])
 def test_only_words_are_chosen(count):
     is_word = torch.zeros(100, 20, dtype=torch.bool)
     is_word[:, 3:9] = True
     ids, altered, labels = masked(100, 20, 0.9, count, is_word=is_word)
-    assert torch.equal(altered[~is_word], ids[~is_word]) and (labels[~is_word] == IGNORED).all()
-    assert (labels[is_word] != IGNORED).float().mean() > 0.8
+    assert (labels[~is_word] == IGNORED).all(), "a special token or padding was chosen: only words are, see `is_word`"
+    assert torch.equal(altered[~is_word], ids[~is_word]), "a special token or padding was altered, though not chosen"
+    assert (labels[is_word] != IGNORED).float().mean() > 0.8, "with a rate of .9 most words are to be chosen"
 
 
+@pytest.mark.exercise("11.1")
 def test_a_count_is_kept_in_every_row():
     _, _, labels = masked(300, 40, count=torch.full((300, 1), 6.0))
-    assert ((labels != IGNORED).sum(dim=1) == 6).all()
+    assert ((labels != IGNORED).sum(dim=1) == 6).all(), "where there is a count, so many tokens of each row are chosen"
 
 
+@pytest.mark.exercise("11.1")
 @pytest.mark.parametrize("count", [None, torch.full((3000, 1), 3.0)])
 def test_a_word_is_masked_as_a_whole(count):
     first = torch.tensor([0, 1, 1, 1, 4, 5, 5, 7, 8, 8, 8, 8, 12, 13, 13]).expand(3000, 15)  # words of 1 to 4 pieces
@@ -113,7 +129,8 @@ def test_a_batch_with_nothing_to_predict_costs_nothing():
     batch = objective.next_batch()
     loss = objective.loss(objective.output(model, batch), batch)
     loss.backward()
-    assert loss.item() == 0 and all(weight.grad is None or not weight.grad.any() for weight in model.parameters())
+    assert loss.item() == 0, f"a batch with nothing to predict has loss 0, not {loss.item()}: do not divide by 0 tokens"
+    assert all(weight.grad is None or not weight.grad.any() for weight in model.parameters())
 
 
 def test_the_loss_is_the_mean_over_chosen_tokens():
@@ -125,7 +142,7 @@ def test_the_loss_is_the_mean_over_chosen_tokens():
     everywhere = model.pretraining["masked_lm"](hidden).log_softmax(dim=-1)
     places = (batch.labels != IGNORED).nonzero().tolist()
     expected = -sum(everywhere[row, place, batch.labels[row, place]].item() for row, place in places) / len(places)
-    assert objective.loss(scores, batch).item() == pytest.approx(expected, rel=1e-5)
+    assert objective.loss(scores, batch).item() == pytest.approx(expected, rel=1e-5), "the mean over the chosen tokens"
     assert len(scores) == len(places)
     uniform = objective.loss(torch.zeros_like(scores), batch).item()
     assert uniform == pytest.approx(math.log(len(VOCABULARY)), rel=1e-6), "no idea at all costs ln V"
@@ -142,21 +159,26 @@ def test_the_loss_is_taken_in_the_scores_own_precision_or_in_float32():
 # deshuffling
 
 
+@pytest.mark.exercise("11.4")
 def test_shuffling_moves_words_only_and_loses_none():
     ids = torch.randint(5, 200, (50, 12), generator=generator(2))
     is_word = torch.rand(50, 12, generator=generator(3)) < 0.7
     shuffled = shuffle_words(ids, is_word, generator())
     assert torch.equal(shuffled[~is_word], ids[~is_word]), "special tokens and padding stay where they are"
     for row in range(50):
-        assert sorted(shuffled[row][is_word[row]].tolist()) == sorted(ids[row][is_word[row]].tolist())
-    assert (shuffled != ids).any(dim=1).float().mean() > 0.9
+        assert sorted(shuffled[row][is_word[row]].tolist()) == sorted(ids[row][is_word[row]].tolist()), \
+            "a word is lost, and another there twice: every word must keep a place"
+    assert (shuffled != ids).any(dim=1).float().mean() > 0.9, "the words are where they were: they come in no random order"
 
 
+@pytest.mark.exercise("11.4")
 def test_every_order_is_equally_likely():
     ids = torch.tensor([[1, 7, 8, 9, 2]]).repeat(6000, 1)
     is_word = torch.tensor([[False, True, True, True, False]]).expand(6000, 5)
     orders = shuffle_words(ids, is_word, generator())[:, 1:4].unique(dim=0, return_counts=True)[1]
-    assert len(orders) == 6 and (orders - 1000).abs().max() < 130, orders
+    assert len(orders) > 1, "all rows have the same order: each row is to be shuffled in an order of its own, at random"
+    assert len(orders) == 6 and (orders - 1000).abs().max() < 150, \
+        f"the 6 orders of 3 words are equally likely, got them {orders.tolist()} times of 6000"
 
 
 def test_deshuffling_predicts_what_stood_at_each_place():
@@ -166,7 +188,7 @@ def test_deshuffling_predicts_what_stood_at_each_place():
     objective.stream.load_state_dict(place)
     ids = objective.stream.next_batch().tokens.ids_BT
     real = batch.tokens.mask_BT.bool()
-    assert torch.equal(batch.labels[real], ids[real])
+    assert torch.equal(batch.labels[real], ids[real]), "the labels are what stood at each place before the words were shuffled"
     assert (~real).any() and (batch.labels[~real] == IGNORED).all(), "padding is not to be predicted"
     assert not torch.equal(batch.tokens.ids_BT, ids)
 
@@ -174,12 +196,21 @@ def test_deshuffling_predicts_what_stood_at_each_place():
 # prefix language model
 
 
+@pytest.mark.exercise("11.5")
 def test_the_prefix_sees_itself_and_each_later_token_what_is_before_it():
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]])
-    assert prefix_mask(mask, torch.tensor([2, 3])).int().tolist() == [
+    visible = prefix_mask(mask, torch.tensor([2, 3])).int()
+    assert visible.shape == (2, 5, 5), f"who sees whom: expected (B, T, T) = (2, 5, 5), got {tuple(visible.shape)}"
+    assert not (visible[0, 4].sum() == 0 or visible[0, 0, :2].sum() == 0), "inverted: True is for what may be seen"
+    assert visible[0].diagonal().all(), "every token sees itself"
+    assert not visible[1, :, 4].any(), "padding is visible: nobody sees it, so the mask is for the third axis"
+    assert not visible[0, 0, 4], "a token sees a later one, and so the word that it is to predict; are the axes exchanged?"
+    assert visible[0, :2, :2].all(), "everyone sees the whole prefix: its first token sees its last, too"
+    assert not visible[0, :2, 2].any(), "the prefix is one token too long: it is places 0 to prefix_B - 1"
+    assert visible.tolist() == [
         [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]],
         [[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 0]],
-    ]
+    ], "the rest sees the prefix and what stands before it; padding is seen by nobody, not by its own row either"
 
 
 @pytest.mark.parametrize("fused", [False, True])

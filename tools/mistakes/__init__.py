@@ -1,0 +1,1 @@
+"""Planted mistakes: what students really write, as small replacements, and whether the tests catch and name each."""
