@@ -162,7 +162,7 @@ BLANK_EACH = """
 import json, re, sys
 import pytest
 from tools.exercises import ROOT, blank, find_exercises
-from tools.mistakes.planted import Finder, forget_modules
+from tools.mistakes.planted import imported_anew
 
 class Listener:
     def __init__(self):
@@ -179,18 +179,14 @@ def marked(path):
 marks = {path: marked(path) for path in sorted((ROOT / "tests").glob("test_*.py")) if path.name != "test_exercises.py"}
 outcomes = {}
 for exercise in [None, *{one.number: one for one in find_exercises()}.values()]:
-    forget_modules()
-    finders, listener, options = [], Listener(), []
+    changed, listener, options = (), Listener(), []
     if exercise:
-        source = (ROOT / exercise.file).read_text(encoding="utf-8")
-        finders = [Finder(exercise.file[:-3].replace("/", "."), ROOT / exercise.file, blank(source, [exercise.number]))]
+        changed = exercise.file, blank((ROOT / exercise.file).read_text(encoding="utf-8"), [exercise.number])
         options = ["--exercise", exercise.number]
     files = [str(path) for path, numbers in marks.items() if (exercise.number in numbers if exercise else numbers)]
-    sys.meta_path[:0] = finders
     if files:
-        pytest.main(["-q", "-p", "no:cacheprovider", *options, *files], plugins=[listener])
-    for finder in finders:
-        sys.meta_path.remove(finder)
+        with imported_anew(*changed):
+            pytest.main(["-q", "-p", "no:cacheprovider", *options, *files], plugins=[listener])
     name = f"Exercise {exercise.number}: {exercise.title}" if exercise else "solved"
     outcomes[name] = {"passed": listener.passed, "failed": listener.failed}
 open(sys.argv[1], "w", encoding="utf-8").write(json.dumps(outcomes))

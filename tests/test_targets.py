@@ -78,6 +78,16 @@ def test_similarity_loss_keeps_fractions_of_labels():
         "were the labels cast to whole numbers, or every row compared with every label instead of its own label?"
 
 
+@pytest.mark.exercise("6.3")
+@pytest.mark.parametrize("loss, labels", [(paraphrase_loss, [1.0, 0.0]), (similarity_loss, [2.4, 0.8])])
+def test_the_losses_of_pairs_are_means_over_rows(loss, labels):
+    output, labels = torch.tensor([2.0, 1.0]), torch.tensor(labels)
+    rows = [loss(output[i:i + 1], labels[i:i + 1]).item() for i in (0, 1)]
+    assert loss(output, labels).item() == pytest.approx(sum(rows) / 2, rel=1e-5) and \
+        loss(output[:1], labels[:1]).item() == pytest.approx(loss(output[[0, 0]], labels[[0, 0]]).item(), rel=1e-5), \
+        "the mean over the batch's own rows, not a sum over a fixed batch size: a short last batch must not count less"
+
+
 def test_classes_as_numbers_are_learned_by_squared_error_to_the_number():
     target = make_target("sst", target="regression")
     assert target.columns == 1

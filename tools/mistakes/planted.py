@@ -6,7 +6,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -28,10 +28,6 @@ class Mistake:
     new: str
     says: str
     exercise: str = ""
-
-    @property
-    def module(self) -> str:
-        return self.file.removesuffix(".py").replace("/", ".")
 
 
 def read_mistakes(folder: Path = Path(__file__).parent) -> list[Mistake]:
@@ -70,9 +66,9 @@ class Finder:
 
 
 @contextmanager
-def planted(mistake: Mistake | None) -> Iterator[None]:
-    """Inside, our modules are imported anew, one of them with the mistake (None: with none); afterwards all is as it was."""
-    finders = [Finder(mistake.module, ROOT / mistake.file, mistaken_source(mistake))] if mistake else []
+def imported_anew(file: str = "", source: str = "") -> Iterator[None]:
+    """Inside, our modules are imported anew, that of `file`, if one is named, with this source; afterwards all is as it was."""
+    finders = [Finder(file.removesuffix(".py").replace("/", "."), ROOT / file, source)] if file else []
     before = take_modules()
     sys.meta_path[:0] = finders
     try:
@@ -82,6 +78,11 @@ def planted(mistake: Mistake | None) -> Iterator[None]:
             sys.meta_path.remove(finder)
         take_modules()
         sys.modules.update(before)
+
+
+def planted(mistake: Mistake | None) -> AbstractContextManager[None]:
+    """`imported_anew`, one module with the mistake (None: with none)."""
+    return imported_anew(mistake.file, mistaken_source(mistake)) if mistake else imported_anew()
 
 
 def take_modules() -> dict[str, ModuleType]:
