@@ -13,7 +13,8 @@ FILES = {
     "pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["tests"]\npythonpath = ["."]\naddopts = "-ra --strict-markers"\n'
                       'markers = ["exercise(number): an exercise"]\n',
     "README.md": "# Small\n<!-- for teachers -->\npython -m tools.grade DIR\n<!-- end for teachers -->\nThe end.\n",
-    "handout.md": "Halve it.\n<!-- solution 3.3 -->\nquery * key / 2\n<!-- end of solution -->\nThen:\n"
+    "handout.md": "Halve it.\n<!-- for teachers -->\nMake a copy.\n<!-- end for teachers -->\n"
+                  "<!-- solution 3.3 -->\nquery * key / 2\n<!-- end of solution -->\nThen:\n"
                   "<!-- solution 8.1 -->\nright / all\n<!-- end of solution -->\nWhy?\n<details>Because.</details>\n",
     "docs/MISTAKES.md": "the scale is forgotten\n",
     "minbert/__init__.py": "from minbert.attention import Layer\n",

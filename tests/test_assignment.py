@@ -39,6 +39,7 @@ def test_the_handout_loses_the_solutions_of_what_is_open(course, tmp_path):
     assert "Write it: exercise 3.3." in text and "query * key" not in text
     assert "right / all" in text, "8.1 is given, and so is its solution"
     assert "<details>Because.</details>" in text, "answers to questions stay"
+    assert "Make a copy." not in text, "what is for teachers is gone"
 
 
 def test_the_readme_begins_with_the_way_to_work(course, tmp_path):

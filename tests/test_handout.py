@@ -39,6 +39,10 @@ def examples(number: str) -> str:
     return "\n".join(re.findall(r"```pycon\n(.*?)```", SECTIONS[number][1], re.DOTALL))
 
 
+def needs_weights(number: str) -> bool:
+    return 'from_pretrained("minilm")' in examples(number)
+
+
 def table_rows(name: str) -> list[list[str]]:
     """The cells of the rows, without the heading, between `<!-- table of NAME -->` and `<!-- end of table -->`."""
     block = re.search(rf"<!-- table of {name} -->\n(.*?)<!-- end of table -->", TEXT, re.DOTALL)[1]
@@ -95,20 +99,13 @@ def test_every_python_block_is_python(block):
     ast.parse("async def wrapped():\n" + "\n".join("    " + line[indent:] for line in lines))
 
 
-@pytest.mark.parametrize("number", SECTIONS)
-def test_examples_give_the_output_that_is_printed(number, request):
-    code = examples(number)
-    if not code:
-        pytest.skip("the section has no example to run")
-    if 'from_pretrained("minilm")' in code:
-        if not request.config.option.markexpr:
-            pytest.skip("real weights: `pytest -m oracle tests/test_handout.py`")
-        request.getfixturevalue("minilm")
-    run_examples(number, code)
+@pytest.mark.parametrize("number", [number for number in SECTIONS if examples(number) and not needs_weights(number)])
+def test_examples_give_the_output_that_is_printed(number):
+    run_examples(number, examples(number))
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("number", [number for number in SECTIONS if 'from_pretrained("minilm")' in examples(number)])
+@pytest.mark.parametrize("number", [number for number in SECTIONS if needs_weights(number)])
 def test_examples_with_real_weights_give_the_output_that_is_printed(number, minilm):
     run_examples(number, examples(number))
 

@@ -185,7 +185,7 @@ def to_table(grades: list[Grade]) -> str:
 def main(arguments: list[str]) -> None:
     parser = Parser(prog="python -m tools.grade", description="Grade a student's copy, exercise by exercise.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="the student's copy")
-    parser.add_argument("--part", type=int, choices=PARTS, help="only sections 1 to 5, or only the rest")
+    parser.add_argument("--part", type=int, choices=PARTS, help="only chapters 1 to 5, or only the rest")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="Gradescope's results.json, printed or into FILE")
     parser.add_argument("--seconds", type=number(float, 1, 86400), default=900.0, help="for everything; default: %(default)g")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
