@@ -13,6 +13,7 @@ from minbert.files import MinbertError
 from minbert.hub import find_model
 from multitask import command_line as shared
 from multitask.flags import Parser, run_command
+from multitask.launch import find_recorded, train_and_report
 from multitask.recipe_files import list_recipes
 from multitask.results import list_table
 from multitask.tables import COURSE_TASKS, SPLITS, TASKS
@@ -48,18 +49,25 @@ def main(arguments: list[str]) -> None:
     if flags.list_recipes:
         print(list_table(list_recipes()))
         return
-    named = {(task, split): path for task in COURSE_TASKS for split in SPLITS
+    given = {(task, split): path for task in COURSE_TASKS for split in SPLITS
              if (path := getattr(flags, f"{task}_{split}"))}
-    mode = shared.chosen_mode(flags) or (None if flags.recipe else "last-linear-layer")
-    name = flags.recipe or ("quick" if shared.find_files(COURSE_TASKS, flags.data_dir, named)[1] else "baseline")
+    earlier = find_recorded(flags)
+    named = given if earlier is None or flags.data_dir else earlier.files | given
+    if earlier or flags.recipe:
+        mode, name = shared.chosen_mode(flags), flags.recipe or earlier.recipe
+    else:
+        mode = shared.chosen_mode(flags) or "last-linear-layer"
+        name = "quick" if shared.find_files(COURSE_TASKS, flags.data_dir, named)[1] else "baseline"
     recipe = shared.load_with_flags(name, flags, mode)
-    if idle := [f"--{task}_{split}" for task, split in named if task not in recipe.tasks]:
+    if idle := [f"--{task}_{split}" for task, split in given if task not in recipe.tasks]:
         raise MinbertError(f"{idle[0]} is given, but the tasks of recipe {recipe.name} are {', '.join(recipe.tasks)}",
                            f"leave {idle[0]} out, or choose another recipe")
     files, _ = shared.find_files(tuple(recipe.tasks), flags.data_dir, named)
-    predictions = {(task, split): getattr(flags, f"{task}_{split}_out", None) or default_prediction_path(task, split)
-                   for task in recipe.tasks for split in ("dev", "test")}
-    shared.train_and_report(recipe, flags, files, find_model(flags.model or recipe.model or None), predictions)
+    predictions = {(task, split): default_prediction_path(task, split) for task in recipe.tasks for split in ("dev", "test")}
+    predictions |= earlier.predictions if earlier else {}
+    predictions |= {key: path for key in predictions if (path := getattr(flags, f"{'_'.join(key)}_out", None))}
+    model = earlier.find_model() if earlier and not flags.model else find_model(flags.model or recipe.model or None)
+    train_and_report(recipe, flags, files, model, predictions)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,16 @@
 The fetching is huggingface_hub's, with its progress bars; nothing is imported of it before it is needed.
 """
 
-import hashlib
 import http.client
 import os
-import re
 import ssl
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-from minbert.files import MinbertError, sha256
+from minbert.files import MinbertError
+from minbert.hub import verify_blob
 
 PATIENCE = 2.0  # seconds for the hub to answer
 
@@ -82,15 +81,11 @@ def download(repository: str, weights: tuple[str, str], cache: Path) -> Path:
 
 
 def _check_hash(path: Path) -> None:
-    """The cache names a file by its hash: SHA-256 for a large one, git's for a small one. A wrong one is removed."""
+    """Removes what was fetched where it is not what its hash says, and raises MinbertError."""
     stored = path.resolve()
-    found = stored.name
-    if re.fullmatch("[0-9a-f]{64}", stored.name):
-        found = sha256(stored)
-    elif re.fullmatch("[0-9a-f]{40}", stored.name):
-        content = stored.read_bytes()
-        found = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    if found != stored.name:
+    try:
+        verify_blob(path)
+    except MinbertError as error:
         path.unlink()
         stored.unlink(missing_ok=True)
-        raise MinbertError(f"SHA-256 mismatch for {path.name}: what was downloaded is damaged", "try again")
+        raise MinbertError(f"SHA-256 mismatch for {path.name}: what was downloaded is damaged", "try again") from error

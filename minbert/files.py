@@ -2,24 +2,33 @@
 
 A file is written beside its target under a temporary name, flushed to the disk and renamed: a reader sees
 the old file or the new one, never half of either. A manifest is written last: if it holds, its folder is whole.
+What a killed process leaves is mended by `remove_leftovers`.
 """
 
 import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+FORMAT = 1  # of manifests
+ALTERED = "the folder was cut short or altered: use another copy, or an earlier checkpoint"
+TEMPORARY = re.compile(r"\.(.+)\.(?:new|old|\d+\.[0-9a-f]{8})\.tmp")  # the names that atomic_folder and atomic_path give
+HASHED: dict[tuple[int, ...], str] = {}
 HINTS = {
     errno.ENOSPC: "free some disk space, or choose another folder",
     errno.EROFS: "the disk is read-only: choose another folder",
     errno.EACCES: "check the permissions, or choose another folder",
     errno.EFBIG: "the size of files is limited here: choose another folder",
+    errno.EDQUOT: "your share of this disk is used up: delete something, or choose another folder",
+    errno.EIO: "the disk or network drive fails: try again, or use another copy or folder",
 }
 
 
@@ -76,30 +85,70 @@ def atomic_folder(folder: Path | str) -> Iterator[Path]:
     """A temporary folder beside the target; when the block ends well it gets a manifest and takes the target's place.
 
     When the block raises, the temporary folder goes and the old one stays. Only a folder with a manifest is replaced.
-    A power cut between the two renames leaves both versions whole, as .NAME.old.tmp and .NAME.new.tmp.
+    A kill or power cut between the two renames leaves both versions whole: `recover_folder` puts one in place.
     """
-    target = Path(os.path.realpath(folder))
-    temporary, old = (target.with_name(f".{target.name}.{which}.tmp") for which in ("new", "old"))
+    target, new, old = _versions(folder)
+    recover_folder(folder)
     try:
         if target.exists() and not (target / MANIFEST).is_file():
             raise MinbertError(f"will not replace {folder}: it was not written by minBERT", "choose another name")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        new.mkdir(parents=True)
         try:
-            yield temporary
-            write_manifest(temporary)
+            yield new
+            write_manifest(new)
             if target.exists():  # a folder cannot be renamed over one that is not empty
-                shutil.rmtree(old, ignore_errors=True)
                 os.replace(target, old)
-            os.replace(temporary, target)
+            os.replace(new, target)
         finally:
             if old.exists() and not target.exists():
                 os.replace(old, target)
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(new, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
         _flush_to_disk(target.parent)
     except OSError as error:
         raise error_from_os(error, folder, "write") from error
+
+
+def _versions(folder: Path | str) -> tuple[Path, Path, Path]:
+    """The folder, links followed, and where `atomic_folder` keeps its new and its old version meanwhile."""
+    target = Path(os.path.realpath(folder))
+    return target, target.with_name(f".{target.name}.new.tmp"), target.with_name(f".{target.name}.old.tmp")
+
+
+def recover_folder(folder: Path | str) -> None:
+    """Mends what a kill or power cut in `atomic_folder` left: where the folder is missing, its new version takes the
+    place if its manifest holds, else the old one, if there is one. Other leftovers of the folder are removed."""
+    target, new, old = _versions(folder)
+    try:
+        if not target.exists() and (version := new if _is_whole(new) else old).exists():
+            os.replace(version, target)
+            _flush_to_disk(target.parent)
+        for version in (new, old):
+            if version.exists():
+                shutil.rmtree(version)
+    except OSError as error:
+        raise error_from_os(error, folder, "recover") from error
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        verify_manifest(folder)
+        return True
+    except MinbertError:
+        return False
+
+
+def remove_leftovers(folder: Path | str) -> None:
+    """Deletes the temporary files that killed processes left in `folder`, at any depth; folders are recovered.
+
+    To be called while nobody writes there. Raises MinbertError where something cannot be removed.
+    """
+    try:
+        for path in sorted(Path(folder).rglob(".*.tmp")):
+            if (match := TEMPORARY.fullmatch(path.name)) and path.exists():  # not gone with a folder by now
+                recover_folder(path.with_name(match[1])) if path.is_dir() else path.unlink()
+    except OSError as error:
+        raise error_from_os(error, folder, "clean") from error
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -116,8 +165,8 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Writes `text` as UTF-8, atomically, line ends as they are."""
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    """Writes `text` as UTF-8, atomically, line ends as they are. What is no UTF-8, as a path may be, is spelled \\udc80."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         file.write(text)
 
 
@@ -137,36 +186,64 @@ def read_table(path: Path | str, hint: str = "fetch the file again") -> dict:
 def check_space(folder: Path | str, needed: int) -> None:
     """Raises MinbertError when the disk of `folder` (made or not) has fewer than `needed` bytes free."""
     place = Path(folder).absolute()
-    free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+    free = shutil.disk_usage(next(p for p in (place, *place.parents) if os.path.exists(p))).free  # False where it may not look
     if free < needed:
         sizes = f"needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB free"
         raise MinbertError(f"not enough space: {sizes} in {folder}", HINTS[errno.ENOSPC])
 
 
 def sha256(path: Path | str) -> str:
+    """The file's SHA-256, computed once in a program's life: again only where the file's times, size or place on the
+    disk are others, or so new that the next change might not show in them."""
     try:
         with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            found = os.fstat(file.fileno())
+            version = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            if version in HASHED:
+                return HASHED[version]
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise error_from_os(error, path, "read") from error
+    if time.time() - max(found.st_mtime, found.st_ctime) > 2:  # seconds; the coarsest file system's clock ticks so slowly
+        HASHED[version] = digest
+    return digest
 
 
 def write_manifest(folder: Path | str) -> None:
     """Writes manifest.json: the SHA-256 of every file directly in `folder` but notes (.md). To be called last."""
+    from minbert import __version__  # here: the package imports this module before it is whole
+
     files = [path for path in sorted(Path(folder).iterdir()) if path.is_file() and path.name != MANIFEST]
     sums = {path.name: sha256(path) for path in files if path.suffix not in (".tmp", ".md")}
-    write_text(Path(folder) / MANIFEST, json.dumps(sums, indent=2) + "\n")
+    table = {"format_version": FORMAT, "written_by": f"minbert {__version__}", "files": sums}
+    write_text(Path(folder) / MANIFEST, json.dumps(table, indent=2) + "\n")
 
 
 def verify_manifest(folder: Path | str) -> None:
-    """Raises MinbertError unless manifest.json is there and each file it lists is there with its SHA-256."""
+    """Raises MinbertError unless manifest.json is there, whole and not of a newer format, and each file it lists is
+    there with its SHA-256."""
     manifest = Path(folder) / MANIFEST
-    hint = "the folder was cut short or altered: use another copy, or an earlier checkpoint"
-    if not (sums := read_table(manifest, hint)):
-        raise MinbertError(f"{manifest}: lists no files", hint)
-    present = {path.name: path for path in Path(folder).iterdir() if path.is_file()}
+    sums = _read_manifest(manifest)
+    try:
+        present = {path.name: path for path in Path(folder).iterdir() if path.is_file()}
+    except OSError as error:
+        raise error_from_os(error, folder, "read") from error
     for name, expected in sums.items():
         if name not in present:
-            raise MinbertError(f"{name} is listed in {manifest} but missing", hint)
+            raise MinbertError(f"{name!r:.80} is listed in {manifest} but missing", ALTERED)
         if sha256(present[name]) != expected:
-            raise MinbertError(f"SHA-256 mismatch for {name} in {folder}", hint)
+            raise MinbertError(f"SHA-256 mismatch for {name} in {folder}", ALTERED)
+
+
+def _read_manifest(manifest: Path) -> dict[str, object]:
+    """File -> SHA-256."""
+    table = read_table(manifest, ALTERED)
+    version, writer, sums = (table.get(name) for name in ("format_version", "written_by", "files"))
+    if type(version) is not int or not isinstance(writer, str) or not re.fullmatch(r"minbert [\w.+-]{1,40}", writer, re.ASCII):
+        raise MinbertError(f"{manifest}: does not say which minBERT wrote it, in which format", ALTERED)
+    if version > FORMAT:
+        raise MinbertError(f"{manifest}: written by {writer} in format {version}, this one knows {FORMAT}: upgrade",
+                           "install the newest minBERT")
+    if version < 1 or not isinstance(sums, dict) or not sums or len(table) != 3:
+        raise MinbertError(f"{manifest}: lists no files, or more than files", ALTERED)
+    return sums

@@ -5,6 +5,7 @@ cache nor from the hub, the packaged MiniLM serves, and the note says so.
 """
 
 import difflib
+import hashlib
 import importlib.util
 import os
 import re
@@ -137,3 +138,24 @@ def _cached_folder(repositories: tuple[str, ...]) -> Path | None:
         except (OSError, ValueError):  # no copy, or one that this user may not read
             continue
     return None
+
+
+def verify_blob(path: Path) -> None:
+    """Raises MinbertError where a file in the hub's cache is not what its name says. A model's file there is a link to
+    one that is named by its hash: SHA-256 for a large one, git's for a small one.
+
+    All other files pass, and so does a whole cache on a system without links (Windows): nothing there says what to expect.
+    """
+    stored = path.resolve()
+    found = stored.name
+    if re.fullmatch("[0-9a-f]{64}", stored.name):
+        found = sha256(stored)
+    elif re.fullmatch("[0-9a-f]{40}", stored.name):
+        try:
+            content = stored.read_bytes()
+        except OSError as error:
+            raise error_from_os(error, path, "read") from error
+        found = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    if found != stored.name:
+        raise MinbertError(f"SHA-256 mismatch for {path}: it is damaged, or was altered",
+                           f"delete {stored}; the next run downloads it again")

@@ -5,11 +5,10 @@ way round either. Whatever the bytes are, the answer is a dict of tensors or one
 """
 
 import json
-import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import is_zipfile
+from zipfile import ZIP_STORED, ZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from minbert.files import MinbertError, atomic_path, check_space, error_from_os
 
-LARGEST_HEADER = 5_000_000  # bytes; a BERT's is 30,000, and 25,000 tensors fit
+LARGEST_HEADER = 2_000_000  # bytes, read in less than a second; a BERT's is 30,000, and 15,000 tensors fit
 FETCH_AGAIN = "fetch the file again, or use another copy"
 ONLY_TENSORS = "a checkpoint is a flat table of tensors: torch.save(model.state_dict(), path)"
 
@@ -69,6 +68,8 @@ def _check_header(path: Path) -> None:
         if size < 8 + length:
             raise MinbertError(f"{path}: truncated: expected {8 + length} bytes or more, found {size}", FETCH_AGAIN)
         text = file.read(length)
+    if text.count(b"[") > length // 20:  # a tensor has two lists in 50 bytes or more; a million lists take seconds to parse
+        raise MinbertError(f"{path}: damaged header: more lists than tensors could have", FETCH_AGAIN)
     try:
         header = json.loads(text, object_pairs_hook=_refuse_duplicates)
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
@@ -95,12 +96,13 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings(action="ignore"):  # the error below says what matters of them
             # only what torch.save has written since 2020, a zip file, can be mapped
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-    except OSError:
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_plain_zip(path))
+    except (OSError, MinbertError):
         raise
     except Exception as error:  # whatever the library finds wrong, in half a dozen classes
-        if isinstance(error, pickle.UnpicklingError) and "nsupported" in str(error):
-            raise MinbertError(f"{path}: refusing: pickle file with more in it than tensors", ONLY_TENSORS) from error
+        if "weights_only" in str(error):  # torch's advice here is to do without: never
+            raise MinbertError(f"{path}: refusing: damaged, or a pickle file with more in it than tensors",
+                               ONLY_TENSORS) from error
         raise MinbertError(f"{path}: damaged or not a PyTorch checkpoint: {_first_line(error)}",
                            FETCH_AGAIN) from error
     if isinstance(found, dict):  # many put the table beside other things; what that is, is checked below
@@ -109,10 +111,24 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         raise MinbertError(f"{path}: holds {type(found).__name__}, not a table of tensors", ONLY_TENSORS)
     for name, value in found.items():
         is_plain = (type(value) in (Tensor, nn.Parameter) and value.layout is torch.strided
-                    and value.device.type == "cpu" and not value.is_quantized)
+                    and value.device.type == "cpu" and not value.is_quantized
+                    and value.nbytes <= value.untyped_storage().nbytes())  # not a number shown a million times
         if not isinstance(name, str) or not is_plain:
             raise MinbertError(f"{path}: {name!r:.80} holds {type(value).__name__}, not a plain tensor", ONLY_TENSORS)
     return {name: value.detach() for name, value in found.items()}
+
+
+def _is_plain_zip(path: Path) -> bool:
+    """Whether torch will take the file for a zip file. Raises MinbertError for a compressed one: torch would map the
+    compressed bytes as weights, or unpack gigabytes."""
+    with open(path, "rb") as file:
+        if file.read(4) != b"PK\3\4":
+            return False
+        with ZipFile(file) as archive:
+            entries = archive.infolist()
+    if any(entry.compress_type != ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
+        raise MinbertError(f"{path}: is a compressed zip file, not one of torch.save", FETCH_AGAIN)
+    return True
 
 
 def _first_line(error: Exception) -> str:

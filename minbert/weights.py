@@ -17,8 +17,8 @@ from torch.overrides import TorchFunctionMode
 
 from minbert.bert import BertLayer, BertModel, initialise
 from minbert.config import BertConfig
-from minbert.files import MinbertError, verify_manifest, write_manifest, write_text
-from minbert.hub import MODEL_FOLDER, WEIGHT_FILES
+from minbert.files import MANIFEST, MinbertError, verify_manifest, write_manifest, write_text
+from minbert.hub import MODEL_FOLDER, WEIGHT_FILES, verify_blob
 from minbert.lm_head import VocabularyHead
 from minbert.tensor_files import read_tensors, write_tensors
 from minbert.tensor_names import BUFFERS, ECOSYSTEM, HEAD_NAMES, modernise, rename, translate
@@ -57,7 +57,7 @@ def load_encoder(model: BertModel, tensors: Mapping[str, Tensor]) -> LoadReport:
         raise MinbertError(f"unexpected in the checkpoint: {_some(unknown)}",
                            "another architecture, a fine-tuned classifier's head, or another model's config.json?")
     places = model.state_dict()
-    cast_from = _copy(tensors, sources, places)
+    cast_from = copy_tensors(tensors, sources, places)
     if "pooler.weight" not in sources:
         initialise(model.pooler, model.config.initializer_range)
     initialised = tuple(ours for ours in places if ours not in sources)
@@ -104,8 +104,9 @@ def _check(name: str, tensor: Tensor, shape: torch.Size) -> None:
                            "a quantised checkpoint? take the original one")
 
 
-def _copy(tensors: Mapping[str, Tensor], sources: Mapping[str, str], places: Mapping[str, Tensor]) -> str:
-    """Fills `places`; the dtypes converted from, e.g. `float16`, or an empty string."""
+def copy_tensors(tensors: Mapping[str, Tensor], sources: Mapping[str, str], places: Mapping[str, Tensor]) -> str:
+    """Fills `places`, a model's state_dict, each from the tensor that `sources` names; the dtypes converted from, e.g.
+    `float16`, or an empty string. Raises MinbertError for what is not finite."""
     for ours, theirs in sources.items():
         places[ours].copy_(tensors[theirs])
         low, high = places[ours].aminmax()  # one fast pass; nan comes out as nan
@@ -137,7 +138,7 @@ def load_vocabulary_head(head: VocabularyHead, tensors: Mapping[str, Tensor],
     places = head.state_dict()
     for ours, name in sources.items():
         _check(name, tensors[name], places[ours].shape)
-    cast_from = _copy(tensors, sources, places)
+    cast_from = copy_tensors(tensors, sources, places)
     decoder = {"cls.predictions.decoder.weight": word_embedding.weight, "cls.predictions.decoder.bias": head.bias}
     for name, tied in decoder.items():
         if name in tensors and not torch.equal(tensors[name].to(tied), tied):
@@ -179,14 +180,16 @@ def read_folder(folder: Path | str) -> tuple[BertConfig, dict[str, Tensor]]:
     Raises MinbertError when a file is missing, damaged, in another format or of another model than the rest.
     """
     folder = Path(folder)
+    if (folder / MANIFEST).exists():
+        verify_manifest(folder)
+    weights, vocabulary = _weight_file(folder), folder / "vocab.txt"
+    for path in (folder / "config.json", vocabulary, weights):
+        verify_blob(path)
     config = BertConfig.from_json(folder / "config.json")
-    weights = _weight_file(folder)
-    vocabulary, size = folder / "vocab.txt", config.vocab_size
+    size = config.vocab_size
     words = len(read_vocabulary(vocabulary)) if vocabulary.exists() else size
     if words > size or (words < size and {words, size} <= VOCABULARIES.keys()):  # a model may have spare rows
         raise MinbertError(f"{vocabulary}: has {words} words, config.json's vocab_size is {size}", ONE_FOLDER)
-    if (folder / "manifest.json").exists():
-        verify_manifest(folder)
     return config, read_tensors(weights)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from minbert.files import MinbertError
 from minbert.tokenizer import BertTokenizer
+from multitask import processes
 from multitask.data import Batch, Encoding, Example, collate, make_generator
 from multitask.tables import Task
 
@@ -36,7 +37,12 @@ class BatchStream:
 
     `collate` makes a batch of a list of examples; `length` says how many columns an example takes up in it.
     A pass has every example once, or with `resample` so many of them, drawn anew with replacement.
+
+    With several processes and `split`, each gets its part of every batch, `own` of its rows; else each gets all of it. `share`
+    is what the mean loss of the rows at hand counts in the sum over all processes, so that this sum is the batch's mean loss.
     """
+
+    split, own, share = False, 1.0, 1.0
 
     def __init__(self, examples: Sequence[Example], batch_size: int, seed: int,
                  collate: Callable[[Sequence[Example]], Batch], name: str, length: Callable[[Example], int],
@@ -59,7 +65,10 @@ class BatchStream:
             self._enter(self.pass_number + 1, 0)
         places = self._plan[self.position]
         self.position += 1
-        return self.collate([self.examples[place] for place in places])
+        part = processes.own_part(places) if self.split else places
+        self.own = len(part) / len(places)
+        self.share = self.own if self.own < 1 else 1 / processes.count()
+        return self.collate([self.examples[place] for place in part])
 
     def state_dict(self) -> dict[str, int]:
         return {"pass": self.pass_number, "position": self.position}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from minbert.files import MinbertError, atomic_folder, verify_manifest, write_text
+from minbert.files import MANIFEST, MinbertError, atomic_folder, verify_manifest, write_text
 from minbert.tensor_files import read_tensors, write_tensors
 from minbert.tokenizer import BertTokenizer
-from minbert.weights import load_folder, save_model
+from minbert.weights import copy_tensors, load_folder, save_model
 from multitask.encoders import make_encoder
 from multitask.model import MultitaskBert
 from multitask.recipe import Recipe
@@ -62,25 +62,33 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
     Raises MinbertError where files are missing, damaged, or do not belong together.
     """
+    if (folder / MANIFEST).exists():
+        verify_manifest(folder)
     recipe = load_recipe(str(folder / "recipe.toml"))
     separate = recipe.encoder.kind == "separate"
     first = folder / next(iter(recipe.tasks)) if separate else folder
     tokenizer = BertTokenizer.from_pretrained(first)
     model = build_model(recipe, first, tokenizer)
     if separate:  # so far all are copies of the first
-        verify_manifest(folder)
         for task, bert in model.encoder.berts().items():
-            bert.load_state_dict(load_folder(folder / task)[0].state_dict())
+            saved = load_folder(folder / task)[0]
+            if saved.config != bert.config:
+                raise MinbertError(f"{folder / task / 'config.json'} is not that of {first}",
+                                   "the folder mixes two models: use another copy")
+            bert.load_state_dict(saved.state_dict())
     load_own_tensors(model, folder / "heads.safetensors")
     return Checkpoint(model.eval(), tokenizer, recipe)
 
 
 def load_own_tensors(model: MultitaskBert, path: Path) -> None:
+    """Raises MinbertError unless the file has exactly the tensors that the model adds to BERT, all of them finite."""
     saved, places = read_tensors(path), find_own_tensors(model)
     shapes, expected = ({name: tuple(tensor.shape) for name, tensor in some.items()} for some in (saved, places))
     for name in sorted(shapes | expected):
         if shapes.get(name) != expected.get(name):
             raise MinbertError(f"{path}: {name} is {shapes.get(name, 'missing')}, the recipe beside it needs "
                                f"{expected.get(name, 'no such tensor')}")
-    for name, place in places.items():
-        place.copy_(saved[name])  # the places share their memory with the model's parameters
+    try:
+        copy_tensors(saved, {name: name for name in places}, places)
+    except MinbertError as error:
+        raise MinbertError(f"{path}: {error}", error.hint) from error

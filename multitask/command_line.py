@@ -1,26 +1,22 @@
-"""What the two command lines share: flags, files, header, errors as one line and a hint."""
+"""What the two command lines share: flags, files, data, device, and the lines that say what will run."""
 
 import argparse
-import shlex
-import sys
+import re
+import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import minbert
-from minbert.files import MinbertError, sha256
-from minbert.hub import WEIGHT_FILES, Model
+from minbert.files import MinbertError
+from minbert.hub import Model
 from minbert.tokenizer import BertTokenizer
-from multitask.compare import spread
+from multitask import processes
 from multitask.data import count_truncated, find_encoding, tokenise
 from multitask.flags import Parser, number
 from multitask.recipe import Recipe
 from multitask.recipe_files import load_recipe
-from multitask.record import main_score
-from multitask.results import guesses, result_table
-from multitask.run import Setting, describe_plan, run
 from multitask.stage import TaskData
 from multitask.tables import SPLITS, TASKS, Table, overlap, read_table
 
@@ -52,12 +48,26 @@ def add_common_flags(parser: Parser) -> None:
     beyond.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
                         help="change any key of the recipe, e.g. --set stages.0.batch_size=8; may be repeated; the "
                              "flags above come before it; multitask/recipe.py has all keys")
+    beyond.add_argument("--resume", metavar="RUN",
+                        help="go on with the run in the folder RUN at the very step that was saved last; auto: with the newest "
+                             "run of the same settings, or with --out's, and where there is none start one")
+    beyond.add_argument("--time_limit", type=parse_deadline, metavar="TIME",
+                        help="such as 3h, 90m or 1h30m: stop by then, with everything saved for --resume, and exit status 0")
     beyond.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N",
                         help="run N times with the seeds SEED, SEED + 1, ... and print mean and standard deviation")
     beyond.add_argument("--precision", choices=["fp32", "bf16"],
                         help="bf16: forward passes in bfloat16, weights in float32 (default: the recipe's)")
     beyond.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     beyond.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def parse_deadline(text: str) -> float:
+    """The moment of time.monotonic() that lies so far ahead; an argparse type."""
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    seconds = sum(int(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 3h, 90m, 45s or 1h30m")
+    return time.monotonic() + seconds
 
 
 def chosen_mode(flags: argparse.Namespace) -> str | None:
@@ -135,6 +145,8 @@ def choose_device(name: str, use_gpu: bool) -> torch.device:
         name = "cuda"
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and processes.local_number():
+        name = f"cuda:{processes.local_number()}"  # torchrun's processes take a GPU each
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -150,12 +162,6 @@ def choose_device(name: str, use_gpu: bool) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise MinbertError(f"--device {name!r} is not one of auto, cpu, cuda, cuda:N, mps")
     return device
-
-
-def next_run_folder(recipe: Recipe) -> Path:
-    """runs/RECIPE/N with the first N above all that are there."""
-    numbers = [int(path.name) for path in Path("runs", recipe.name).glob("*") if path.name.isdigit()]
-    return Path("runs", recipe.name, str(max(numbers, default=0) + 1))
 
 
 def describe_sources(files: dict[tuple[str, str], Path]) -> str:
@@ -183,72 +189,5 @@ def header(recipe: Recipe, files: dict[tuple[str, str], Path], model: Model,
                                 for (task_name, _), path in files.items() if task_name == name)
         lines.append(f"data    {name}: {sizes} ({', '.join(sources)})")
     precision = {"fp32": "float32", "bf16": "bfloat16 (weights float32)"}[recipe.precision]
-    return [*lines, f"device  {device}, {torch.get_num_threads()} threads, {precision}"]
-
-
-def train_and_report(recipe: Recipe, flags: argparse.Namespace, files: dict[tuple[str, str], Path],
-                     model: Model, prediction_paths: dict[tuple[str, str], Path]) -> None:
-    """From a recipe and found files to a trained run, said on the screen."""
-    device = choose_device(flags.device, flags.use_gpu)
-    tokenizer = BertTokenizer.from_pretrained(model.folder)
-    data, notes = read_data(files, tokenizer, recipe)
-    if untrained := find_untrained(recipe):
-        notes.append(f"{', '.join(untrained)}: no stage trains this; the heads stay as they were drawn, and scores mean nothing")
-    print("\n".join([*header(recipe, files, model, device, data), *(f"note    {note}" for note in notes)]), flush=True)
-    weights = next((path for name in WEIGHT_FILES if (path := model.folder / name).exists()), model.folder / "config.json")
-    facts = {"model": model.name, "model_note": model.note, "data": describe_sources(files),
-             "model_sha256": sha256(weights),
-             "data_sha256": {f"{task}-{split}": sha256(path) for (task, split), path in files.items()}}
-    outputs = {key: path for key, path in prediction_paths.items() if key in files}
-    setting = Setting(model.folder, device, data, flags.out or next_run_folder(recipe), outputs, facts,
-                      shlex.join([sys.executable, *sys.argv]))
-    if flags.dry_run:
-        print(describe_plan(recipe, setting))
-    elif flags.seeds == 1:
-        run_and_report(recipe, setting)
-    else:
-        run_seeds(recipe, setting, flags.seeds)
-
-
-def find_untrained(recipe: Recipe) -> list[str]:
-    """The tasks that no stage trains."""
-    return [name for name in recipe.tasks if not any(name in stage.objectives for stage in recipe.stages)]
-
-
-def run_and_report(recipe: Recipe, setting: Setting) -> dict:
-    """Trains, and says on the screen what came out. Returns the run's results."""
-    try:
-        results = run(recipe, setting)
-    except KeyboardInterrupt:
-        best = setting.folder / "best"
-        print(f"\nstopped; the best checkpoint of the finished epochs is kept in {best}" if best.exists()
-              else "\nstopped before an epoch was finished: there is no checkpoint yet", flush=True)
-        raise
-    for split in ("dev", "test"):
-        if split in results:
-            place = f"stage {results['best_stage']}, epoch {results['best_epoch']}"
-            print(f"\n{split} scores of the best checkpoint ({place}, chosen on dev by "
-                  f"{results['select_by']}):\n{result_table(results, split)}")
-    for name in set(guesses(results)) - set(find_untrained(recipe)):
-        print(f"note    {name}: not clearly better than giving every example the same answer; more epochs, or another --lr?")
-    if setting.prediction_paths:
-        print(f"\npredictions {', '.join(map(str, setting.prediction_paths.values()))}")
-    print(f"run folder  {setting.folder}   ({results['seconds']:.0f} s)", flush=True)
-    return results
-
-
-def run_seeds(recipe: Recipe, setting: Setting, count: int) -> None:
-    """The recipe with `count` seeds in a row, each in its own folder seed-N; then mean and standard deviation. Only the
-    first run writes the course's prediction files."""
-    runs = []
-    for seed in range(recipe.seed, recipe.seed + count):
-        paths = setting.prediction_paths if seed == recipe.seed else {}
-        one = replace(setting, folder=setting.folder / f"seed-{seed}", prediction_paths=paths)
-        runs.append(run_and_report(replace(recipe, seed=seed), one))
-    print(f"\ndev scores of {count} seeds: mean and standard deviation")
-    rows = {name: [main_score(result["dev"]["tasks"][name]).value for result in runs] for name in recipe.tasks}
-    rows |= {name: [result["dev"][name].value for result in runs] for name in ("overall_normalised", "overall_raw")}
-    for name, values in rows.items():
-        mean, deviation = spread(values)
-        print(f"{name:20} {mean:.4f} +- {deviation:.4f}   ({', '.join(f'{value:.4f}' for value in values)})")
-    print(f"run folders {setting.folder}/seed-*", flush=True)
+    several = f", {processes.count()} processes" if processes.count() > 1 else ""
+    return [*lines, f"device  {device}{several}, {torch.get_num_threads()} threads, {precision}"]

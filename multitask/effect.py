@@ -68,7 +68,7 @@ def measure(recipe: Recipe, parts: Parts, steps: int = 3) -> list[Effect]:
 
 def gradient(state: TrainState, names: tuple[str, ...]) -> Tensor:
     """grad_P of one step on a batch of each objective, leaving the state as it was: weights, streams and random numbers."""
-    generators = torch.get_rng_state()
+    generators = torch.get_rng_state(), state.generator.get_state()
     places = {name: state.objectives[name].stream.state_dict() for name in names}
     # one batch: a technique may draw random numbers, and would change the next batch's dropout by that alone
     state = replace(state, stage=replace(state.stage, accumulate=1), combine=copy.deepcopy(state.combine))
@@ -78,7 +78,8 @@ def gradient(state: TrainState, names: tuple[str, ...]) -> Tensor:
     state.optimizer.zero_grad(set_to_none=True)
     for name, place in places.items():
         state.objectives[name].stream.load_state_dict(place)
-    torch.set_rng_state(generators)
+    torch.set_rng_state(generators[0])
+    state.generator.set_state(generators[1])
     return grad_P
 
 

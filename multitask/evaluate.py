@@ -14,6 +14,7 @@ from scipy import stats
 
 from minbert.files import MinbertError, write_text
 from minbert.tokenizer import BertTokenizer
+from multitask import processes
 from multitask.batches import evaluation_batches
 from multitask.data import Example, Tokens
 from multitask.model import MultitaskBert
@@ -112,15 +113,22 @@ def predict(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples:
 @torch.no_grad()  # not inference_mode: a frozen encoder's vectors go on into training
 def run_model(model: MultitaskBert, tokenizer: BertTokenizer, task: str, examples: Sequence[Example],
               compute: Callable[[Tokens], torch.Tensor]) -> torch.Tensor:
-    """What `compute` makes of the examples as they are, a row for each: on the CPU, in their order, with dropout off."""
+    """What `compute` makes of the examples as they are, a row for each: on the CPU, in their order, with dropout off.
+
+    Several processes share the batches out; each gets all rows.
+    """
     was_training, device = model.training, next(model.parameters()).device
     rows: list[torch.Tensor | None] = [None] * len(examples)
     model.eval()
-    for places, batch in evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task)):
-        for place, row in zip(places, compute(batch.to(device).tokens).float().cpu(), strict=True):
-            rows[place] = row
+    for number, (places, batch) in enumerate(evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task))):
+        mine = number % processes.count() == processes.number()
+        if mine or number == 0:  # the first is computed by all: then each knows what a row looks like
+            output = compute(batch.to(device).tokens).float().cpu()
+            for place, row in zip(places, output if mine else torch.zeros_like(output), strict=True):
+                rows[place] = row
     model.train(was_training)
-    return torch.stack(rows)
+    empty = torch.zeros_like(next(row for row in rows if row is not None))
+    return processes.sum_up(torch.stack([empty if row is None else row for row in rows]))
 
 
 def score_task(task: Task, predictions_N: np.ndarray, labels_N: np.ndarray) -> dict[str, Score]:

@@ -32,6 +32,9 @@ class Judge:
         self.value: float | None = None
         self.epoch = 0
         self.weights: dict[str, torch.Tensor] | None = None
+
+    def begin(self) -> None:
+        """To be called where the stage starts, but not where it goes on."""
         if self.stage.end_with == "best":
             self.note(self.score()[1], epoch=0)  # where no epoch is better, the stage leaves the weights as they were
 
@@ -54,6 +57,13 @@ class Judge:
     def is_over(self, epoch: int) -> bool:
         """Whether patience has run out."""
         return bool(self.stage.patience) and epoch - self.epoch >= self.stage.patience
+
+    def state_dict(self) -> dict:
+        return {"value": self.value, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, saved: dict) -> None:
+        self.value, self.epoch = saved["value"], saved["epoch"]
+        self.weights = saved["weights"] and {name: tensor.clone() for name, tensor in saved["weights"].items()}
 
 
 def make_predictor(parts: Parts, name: str, examples: list[Example]) -> Callable[[], np.ndarray]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from minbert.console import show_plainly
 from minbert.files import MinbertError
 from multitask.checkpoint import Checkpoint, load_checkpoint
 from multitask.data import Example, find_encoding, tokenise
@@ -179,11 +180,6 @@ def to_text(one: Input, answers: dict[str, list[dict]]) -> str:
         lines += [f"  {f'{name} {number}':{width}}  {format_answer(TASKS[name], said)}"
                   for number, said in zip(which, given, strict=False)]
     return "\n".join(lines) + "\n"
-
-
-def show_plainly(text: str) -> str:
-    """The text without what would move a terminal's cursor or change its colours."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def main(arguments: list[str]) -> None:

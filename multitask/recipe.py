@@ -200,6 +200,9 @@ class Recipe:
     precision: Literal["fp32", "bf16"] = "fp32"
     # picks the best checkpoint
     select_by: Literal["overall_normalised", "overall_raw", "minimum", *TASKS] = "overall_normalised"
+    # the state of the run goes to last/ at the epochs' ends, every so many minutes, and every so many steps (0: not)
+    save_minutes: float = key(10.0, above=0)
+    save_steps: int = key(0, at_least=0)
     encoder: EncoderRecipe = EncoderRecipe()
     features: FeaturesRecipe = FeaturesRecipe()
     tasks: dict[str, TaskRecipe] = key(names=TASKS)

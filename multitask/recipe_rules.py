@@ -1,16 +1,18 @@
 """What keys of a recipe do not go together: a setting that means nothing beside another is refused, not ignored."""
 
-import difflib
 import re
 from collections.abc import Iterator
 
+from multitask.closest import closest, offer
 from multitask.recipe import ENCODINGS, JOINT, PRETRAINING, READS, USED_BY, PretrainingRecipe, Recipe, StageRecipe, TaskRecipe
 from multitask.strict_toml import Place, listed, show
 from multitask.tables import TASKS
 
+Conflict = tuple[Place, str] | tuple[Place, str, str]  # where, what is wrong, and perhaps a hint
 
-def find_conflicts(recipe: Recipe) -> Iterator[tuple[Place, str]]:
-    """(place, what is wrong) for the rules that look at more than one key."""
+
+def find_conflicts(recipe: Recipe) -> Iterator[Conflict]:
+    """Whatever breaks the rules that look at more than one key."""
     if not re.fullmatch(r"[a-z0-9_-]+(/[a-z0-9_-]+)*", recipe.name):
         yield ("name",), f"{show(recipe.name)} is not made of a-z, 0-9, _ and -, with / between the parts"
     for score in ("sts", "overall"):
@@ -34,8 +36,8 @@ def find_conflicts(recipe: Recipe) -> Iterator[tuple[Place, str]]:
         for place, wrong in find_task_conflicts(name, task):
             yield ("tasks", name, place), wrong
     for number, stage in enumerate(recipe.stages):
-        for place, wrong in (*find_stage_conflicts(recipe, stage), *find_pretraining_conflicts(recipe, stage)):
-            yield ("stages", number, *place), wrong
+        for place, *wrong in (*find_stage_conflicts(recipe, stage), *find_pretraining_conflicts(recipe, stage)):
+            yield ("stages", number, *place), *wrong
     if all(name in PRETRAINING for stage in recipe.stages for name in stage.objectives):
         yield ("stages",), f"none of them trains one of the tasks {listed(recipe.tasks)}"
 
@@ -54,8 +56,8 @@ def find_task_conflicts(name: str, task: TaskRecipe) -> Iterator[tuple[str, str]
         yield "output_range", f"'{task.output_range}' is for tasks whose labels are scores"
 
 
-def find_stage_conflicts(recipe: Recipe, stage: StageRecipe) -> Iterator[tuple[Place, str]]:
-    """(place in the stage, what is wrong) of one stage."""
+def find_stage_conflicts(recipe: Recipe, stage: StageRecipe) -> Iterator[Conflict]:
+    """Whatever breaks the rules of one stage; places start in the stage."""
     for index, name in enumerate(stage.objectives):
         needed = READS.get(name, name)
         if name in stage.objectives[:index]:
@@ -64,9 +66,9 @@ def find_stage_conflicts(recipe: Recipe, stage: StageRecipe) -> Iterator[tuple[P
             reads = "is" if needed == name else f"reads {needed}, which is"
             yield ("objectives", index), f"{show(name)} {reads} not one of the recipe's tasks {listed(recipe.tasks)}"
         elif name not in TASKS and name not in PRETRAINING:
-            close = difflib.get_close_matches(name, (*recipe.tasks, *PRETRAINING), 1)
-            way_out = f"did you mean '{close[0]}'?" if close else f"known are {listed((*recipe.tasks, *PRETRAINING))}"
-            yield ("objectives", index), f"{show(name)} is no objective; {way_out}"
+            known = (*TASKS, *PRETRAINING)
+            hint = offer(closest(name, known)) or f"known are {listed(known)}"
+            yield ("objectives", index), f"{show(name)} is no objective", hint
     several = len(stage.objectives) > 1
     unsupervised = [name for name in stage.objectives if name in PRETRAINING]
     if unsupervised and stage.schedule == "equal_resample":
@@ -95,7 +97,8 @@ def find_stage_conflicts(recipe: Recipe, stage: StageRecipe) -> Iterator[tuple[P
     for table in ("budget", "probabilities", "weights", "fraction"):
         for name in getattr(stage, table) or ():
             if name not in stage.objectives:
-                yield (table, name), f"not one of the stage's objectives {listed(stage.objectives)}"
+                near = closest(name, stage.objectives)
+                yield (table, name), f"not one of the stage's objectives {listed(stage.objectives)}", offer(near)
     for name, (start, end) in (stage.fraction or {}).items():
         if not start < end or (name in PRETRAINING and name not in READS):
             yield ("fraction", name), (f"[{start}, {end}] is not a part [from, to] of a whole" if start >= end
@@ -107,7 +110,8 @@ def find_stage_conflicts(recipe: Recipe, stage: StageRecipe) -> Iterator[tuple[P
         if penalty := getattr(stage, table):
             for name in penalty.tasks or stage.objectives:
                 if name not in stage.objectives or name in PRETRAINING:
-                    yield (table, "tasks"), f"{show(name)} is not a task that this stage trains"
+                    near = closest(name, [task for task in stage.objectives if task in TASKS])
+                    yield (table, "tasks"), f"{show(name)} is not a task that this stage trains", offer(near)
     if stage.smart and stage.train == "last-linear-layer":
         yield ("smart",), "smooths the encoder's neighbourhood: it needs train = 'full-model'"
     if stage.accumulate == 1 and stage.accumulate_by != "mean":

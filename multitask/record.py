@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minbert.files import MinbertError, error_from_os, write_text
+from minbert.files import MinbertError, error_from_os
 from multitask.data import Example
 from multitask.evaluate import Score, predict, score_task, summarise
 from multitask.stage import Parts
@@ -37,6 +37,16 @@ class EpochLog:
             for name, value in values.items():
                 kept.setdefault(name, []).append(value)
         self.rows += step.rows
+
+    def state_dict(self) -> dict:
+        losses, penalties = ({name: torch.stack(values) for name, values in kept.items()}
+                             for kept in (self.losses, self.penalties))
+        return {"losses": losses, "penalties": penalties, "rows": self.rows, "seconds": time.perf_counter() - self.started}
+
+    def load_state_dict(self, saved: dict, device: torch.device) -> None:
+        self.losses, self.penalties = ({name: list(values.clone().to(device).unbind()) for name, values in saved[kept].items()}
+                                       for kept in ("losses", "penalties"))
+        self.rows, self.started = saved["rows"], time.perf_counter() - saved["seconds"]
 
 
 def describe_step(index: int, step: Step, log: EpochLog, learning_rate: float) -> dict:
@@ -114,12 +124,6 @@ def to_json(value: object, indent: int | None = None) -> str:
     return json.dumps(clean(value), indent=indent, allow_nan=False)
 
 
-def append_line(path: Path, line: str) -> None:
-    """Adds one line to a log; the file is written anew as a whole, so that it never ends in half a line."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_text(path, text + line + "\n")
-
-
 def read_epochs(path: Path) -> tuple[list[dict], str]:
     """The epochs in metrics.jsonl, and a warning, "" where there is none: a last line that was torn is left out.
 
@@ -133,7 +137,7 @@ def read_epochs(path: Path) -> tuple[list[dict], str]:
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 return records, f"{path}:{number}: the last line is cut short and left out"
             raise MinbertError(f"{path}:{number}: is not JSON: {error}", "the file is damaged: run again") from error

@@ -6,6 +6,7 @@ Several runs also get a page that compares them: their dev curves in one figure.
 matplotlib, or should a figure fail, they are there.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -37,10 +38,18 @@ def write_report(run: Run, folder: Path, with_tsne: bool = False) -> list[str]:
         picture, rows = tsne_picture(found)
         sections["Sentences in the plane"] = [picture]
         write_rows(folder / "analysis" / "tsne.csv", ["id", "label", "perplexity", "x", "y"], rows)
+    remove_figures(folder / "report.md")
     write_text(folder / "report.md", report_text(found, sections, drawn=False, notes=found.notes))
     missing = draw(sections, folder)
     write_text(folder / "report.md", report_text(found, sections, not missing, [*found.notes, *missing]))
     return [*found.notes, *missing]
+
+
+def remove_figures(page: Path) -> None:
+    """Removes the figures that an earlier report in this place shows: the new one may have others, or none."""
+    text = page.read_text(encoding="utf-8", errors="replace") if page.exists() else ""
+    for name in re.findall(rf"^!\[[\w -]+\]\({FIGURES}([\w-]+\.png)\)$", text, re.MULTILINE):
+        (page.parent / FIGURES / name).unlink(missing_ok=True)
 
 
 def draw(sections: dict[str, list[Picture]], folder: Path) -> list[str]:
@@ -108,6 +117,7 @@ def compare_runs(runs: Sequence[Run], folder: Path) -> list[str]:
     write_rows(folder / "analysis" / "dev-curves.csv", ["run", "score", "epoch", "value"], rows)
     picture = Picture("dev-curves", "", partial(figures.curves, panels, y_label="dev score"))
     pictures = {"": [picture] if panels else []}
+    remove_figures(folder / "comparison.md")
     write_text(folder / "comparison.md", comparison_text(names, runs, False, notes))
     missing = draw(pictures, folder)
     notes += missing

@@ -81,7 +81,7 @@ def describe_facts(facts: dict) -> list[str]:
 
 def summary_text(recipe: Recipe, results: dict) -> str:
     """How report.md begins: what ran, on what, and every score with its interval. `results` may come from results.json."""
-    results = revive(results)
+    results = results | {split: revive(results[split]) for split in ("dev", "test") if split in results}
     lines = [f"# Run of {escape(recipe.name)}", "", escape(recipe.description or recipe.source), ""]
     lines += describe_facts(results["facts"])
     lines += [f"- best checkpoint: stage {results['best_stage']}, epoch {results['best_epoch']}, "

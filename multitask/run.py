@@ -1,116 +1,134 @@
 """One run: recipe -> model -> stages -> best checkpoint -> run folder."""
 
+import glob
 import json
+import shlex
+import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
-from minbert.files import MinbertError, check_space, error_from_os, write_text
+from minbert.files import MinbertError, check_space, error_from_os, remove_leftovers, write_text
 from minbert.tokenizer import BertTokenizer
-from multitask.checkpoint import build_model, load_checkpoint, save_checkpoint
-from multitask.conflict import conflict_batches, measure_conflict
+from multitask import processes
+from multitask.checkpoint import build_model, load_checkpoint
 from multitask.environment import environment, hardware
+from multitask.epochs import StageRun
 from multitask.evaluate import predict, write_predictions
 from multitask.features import augment, tag_examples
-from multitask.judge import Judge
+from multitask.interrupt import Interrupt
 from multitask.model import MultitaskBert
 from multitask.model_card import model_card
 from multitask.outputs import write_outputs, write_texts
+from multitask.progress import Best, Progress, Setting
 from multitask.recipe import Recipe
 from multitask.recipe_files import to_toml
-from multitask.record import (
-    EpochLog,
-    append_line,
-    describe_epoch,
-    describe_split,
-    describe_step,
-    find_faint,
-    is_better,
-    score_outputs,
-    to_json,
-    value_of,
-)
+from multitask.record import describe_split, score_outputs, to_json
 from multitask.report import write_report
+from multitask.results import revive
+from multitask.resume import Earlier, check_same, describe_going_on, locked, read_earlier
 from multitask.run_folder import read_run
-from multitask.stage import Parts, TaskData, count_steps, start_stage
+from multitask.stage import Parts, TaskData
+from multitask.state_files import drop_states
 from multitask.tables import TASKS
-from multitask.train import Step, run_stage
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a run needs besides its recipe. `facts` goes into environment.json as it is, `command` into command.txt."""
-
-    model_folder: Path
-    device: torch.device
-    data: dict[str, TaskData]
-    folder: Path
-    prediction_paths: dict[tuple[str, str], Path]  # (task, split) -> where the course expects the file
-    facts: dict
-    command: str
-
-
-@dataclass
-class Best:
-    """The best epoch so far: where, its value of `select_by`, and its outputs on dev."""
-
-    stage: int
-    epoch: int
-    value: float
-    outputs: dict[str, np.ndarray]
-
-
-def run(recipe: Recipe, setting: Setting) -> dict:
+def run(recipe: Recipe, setting: Setting, interrupt: Interrupt | None = None) -> dict:
     """Trains by the recipe and leaves everything in the run folder. Returns what results.json holds.
 
-    On Ctrl-C the KeyboardInterrupt goes on to the caller; the best checkpoint of the finished epochs is kept.
+    With `setting.resume` an earlier run in the folder goes on at the very step that was saved last; a complete one is left as
+    it is. Stopped, a KeyboardInterrupt, goes on to the caller when a signal or the time limit ends the run; its state is saved.
     """
-    started = time.perf_counter()
+    folder = setting.folder
+    if processes.is_first():
+        make_folder(setting)
+    with locked(folder) if processes.is_first() else nullcontext(), interrupt or Interrupt() as interrupt:
+        earlier = read_earlier(folder) if setting.resume else None
+        if earlier:
+            check_same(earlier, recipe, setting)
+            facts = {name: earlier.environment[name] for name in setting.facts}
+            setting = replace(setting, facts=facts, command=earlier.commands.splitlines()[0])
+        complete = earlier and earlier.results and earlier.recipe.stages == recipe.stages
+        processes.wait()  # all have seen the folder as it was
+        if complete:
+            print(f"run     {folder} is already complete", flush=True)
+        else:
+            train(recipe, setting, earlier, interrupt)
+        if processes.is_first() and not (complete and (folder / "report.md").exists()):
+            for note in write_report(read_run(folder), folder):
+                print(f"note    {note}", flush=True)
+        return revive(read_run(folder).results)
+
+
+def train(recipe: Recipe, setting: Setting, earlier: Earlier | None, interrupt: Interrupt) -> None:
+    """The run from its first step, or from where `earlier` was saved, to its results.json."""
+    progress = Progress()
     torch.manual_seed(recipe.seed)
     tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
     model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
-    claim_outputs(setting, model)
-    print(f"run     {setting.folder}", flush=True)
-    write_text(setting.folder / "command.txt", setting.command + "\n")
-    write_text(setting.folder / "recipe.toml", to_toml(recipe))
-    write_text(setting.folder / "environment.json", json.dumps(environment(setting.device) | setting.facts, indent=2) + "\n")
+    if earlier and earlier.state:
+        progress.go_on(earlier.state)
+    if processes.is_first():
+        claim_outputs(recipe, setting, model)
+        print(f"run     {setting.folder}", flush=True)
+        begin_folder(recipe, setting, earlier, progress)
     parts = Parts(model, tokenizer, add_features(recipe, setting.data, model, tokenizer), setting.model_folder)
-    best: Best | None = None
-    for index in range(len(recipe.stages)):
-        best = train_stage(recipe, index, parts, setting, best)
-    results = finish(recipe, setting, parts, best, seconds=time.perf_counter() - started)
-    write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
-    write_text(setting.folder / "best" / "README.md", model_card(recipe, setting.facts, setting.command, results))
-    for note in write_report(read_run(setting.folder), setting.folder):
-        print(f"note    {note}", flush=True)
-    return results
+    for index in range(progress.stage, len(recipe.stages)):
+        StageRun(recipe, index, parts, setting, progress).train(interrupt)
+    if processes.is_first():
+        with processes.alone():
+            finish(recipe, setting, parts, progress)
+    processes.wait()
 
 
-def claim_outputs(setting: Setting, model: MultitaskBert) -> None:
-    """Makes the run folder, and makes sure that everything the run will write can be written.
+def begin_folder(recipe: Recipe, setting: Setting, earlier: Earlier | None, progress: Progress) -> None:
+    """Writes what can be said of a run before it begins; of one that goes on, brings the folder back to where it was saved."""
+    folder, command = setting.folder, setting.command
+    if earlier:
+        for line in describe_going_on(earlier, setting.device):
+            print(f"note    {line}", flush=True)
+        remove_leftovers(folder)
+        for path in setting.prediction_paths.values():
+            for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+                leftover.unlink(missing_ok=True)
+        for name in ("results.json", "metrics.jsonl"):  # they may be ahead of the state that was saved
+            (folder / name).unlink(missing_ok=True)
+        if progress.lines:
+            write_text(folder / "metrics.jsonl", "".join(f"{line}\n" for line in progress.lines))
+        command = f"{earlier.commands}\n{shlex.join([sys.executable, *sys.argv])}"
+    write_text(folder / "command.txt", command + "\n")
+    write_text(folder / "recipe.toml", to_toml(recipe))
+    if not earlier:  # the last of these: from here on there is a run that can go on
+        facts = environment(setting.device) | setting.facts | {"paths": setting.paths}
+        write_text(folder / "environment.json", json.dumps(facts, indent=2) + "\n")
 
-    Raises MinbertError where the folder is not empty, the disk is too full, or a prediction file's place is taken.
-    """
+
+def make_folder(setting: Setting) -> None:
+    """Raises MinbertError where the run folder cannot be made, or holds something that is not to go on."""
     folder = setting.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise error_from_os(error, folder, "make the run folder") from error
-    if any(folder.iterdir()):
-        raise MinbertError(f"{folder} is not an empty folder", "name another with --out: runs are never overwritten")
-    # the best checkpoint, and the next one while it is written
-    check_space(folder, 2 * sum(parameter.nbytes for parameter in model.parameters()))
+    if not setting.resume and any(folder.iterdir()):
+        raise MinbertError(f"{folder} is not an empty folder",
+                           f"--resume {folder} goes on with the run in it; another --out starts anew: runs are never overwritten")
+
+
+def claim_outputs(recipe: Recipe, setting: Setting, model: MultitaskBert) -> None:
+    """Makes sure that everything the run will write can be written.
+
+    Raises MinbertError where the disk is too full, or a prediction file's place is taken.
+    """
+    # the best checkpoint and two states, and the next one of each while it is written; AdamW keeps two numbers for a weight
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    learns = any(stage.train == "full-model" for stage in recipe.stages)
+    check_space(setting.folder, weights * (2 + 3 * (3 if learns else 1)))
     for path in setting.prediction_paths.values():
-        if path.is_dir():
-            raise MinbertError(f"{path} is a directory", "name a file")
+        if path.exists() and not path.is_file():
+            raise MinbertError(f"{path} is {'a directory' if path.is_dir() else 'not a regular file'}", "name a file")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path.parent):
@@ -135,78 +153,16 @@ def add_features(recipe: Recipe, data: dict[str, TaskData], model: MultitaskBert
     return result
 
 
-def train_stage(recipe: Recipe, index: int, parts: Parts, setting: Setting, best: Best | None) -> Best | None:
-    """Trains one stage, evaluates after every epoch, and keeps the best epoch's checkpoint in best/."""
-    stage, model = recipe.stages[index], parts.model
-    state, schedule = start_stage(recipe, index, parts)
-    for note in filter(None, (getattr(objective, "note", "") for objective in state.objectives.values())):
-        print(f"note    {note}", flush=True)
-    judge, batches, log = Judge(recipe, index, parts), conflict_batches(state), EpochLog()
-    with tqdm(total=count_steps(schedule, stage), desc=f"stage {index + 1}/{len(recipe.stages)}", unit="step",
-              dynamic_ncols=True) as bar:
-        for step in run_stage(state, schedule, stage.epochs, recipe.optimizer.clip):
-            log.add(step)
-            bar.update()
-            if not step.ends_epoch:
-                continue
-            record = describe_step(index, step, log, max(state.learning_rate.current))
-            evaluated = time.perf_counter()
-            with state.average.applied() if state.average else nullcontext():
-                outputs, scores = judge.score()
-                judge.note(scores, step.epoch)
-                if outputs and is_better(value := value_of(scores, recipe.select_by), best and best.value):
-                    best = Best(index, step.epoch, value, outputs)
-                    record["best_so_far"] = True
-                    card = model_card(recipe, setting.facts, setting.command)
-                    save_checkpoint(setting.folder / "best", recipe, model, parts.tokenizer, card)
-            if batches:
-                record["gradient_cosines"] = measure_conflict(model, state.objectives, batches)
-            record |= {**scores, "evaluation_seconds": time.perf_counter() - evaluated}
-            append_line(setting.folder / "metrics.jsonl", to_json(record))
-            bar.write(describe_epoch(record))
-            if step.epoch == 1 and (faint := find_faint(record)):
-                bar.write(f"note    {faint}: below a thousandth of the loss; `python -m multitask.effect` measures its effect")
-            if judge.is_over(step.epoch):
-                bar.write(f"stopped: no better {judge.chosen} in {stage.patience} epochs")
-                break
-            log = EpochLog()
-    if judge.weights:
-        model.load_state_dict(judge.weights)
-    return best
+def finish(recipe: Recipe, setting: Setting, parts: Parts, progress: Progress) -> None:
+    """Writes the best checkpoint's predictions, its card and, with results.json, that the run is complete."""
+    results = predict_splits(recipe, setting, parts, progress.best)
+    results |= {"seconds": progress.seconds, "hardware": hardware(setting.device)}
+    write_text(setting.folder / "best" / "README.md", model_card(recipe, setting.facts, setting.command, results))
+    write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
+    drop_states(setting.folder / "last", keep=1)  # for more epochs; one is enough now
 
 
-def describe_plan(recipe: Recipe, setting: Setting) -> str:
-    """The resolved recipe, each stage's steps, the model's size, and the training time, taken from a few real steps."""
-    torch.manual_seed(recipe.seed)
-    tokenizer = BertTokenizer.from_pretrained(setting.model_folder)
-    model = build_model(recipe, setting.model_folder, tokenizer).to(setting.device)
-    lines, seconds = [to_toml(recipe)], 0.0
-    parts = Parts(model, tokenizer, add_features(recipe, setting.data, model, tokenizer), setting.model_folder)
-    # a frozen encoder's vectors are computed once; here only those of a few batches
-    stages = tuple(replace(stage, frozen_dropout=stage.train == "last-linear-layer") for stage in recipe.stages)
-    for index, stage in enumerate(recipe.stages):
-        state, schedule = start_stage(replace(recipe, stages=stages), index, parts)
-        steps = count_steps(schedule, stage)
-        computed = steps if stages[index] == stage else steps / stage.epochs
-        seconds += computed * time_step(run_stage(state, schedule, stage.epochs, recipe.optimizer.clip), steps)
-        learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-        lines.append(f"stage {index + 1}: {steps} steps, {learning:,} weights learn")
-    size = sum(parameter.numel() for parameter in model.parameters())
-    return "\n".join([*lines, f"model: {size:,} weights",
-                      f"training: about {max(1, round(seconds / 60))} min on this machine (from a few steps a stage, "
-                      "evaluation not counted)"])
-
-
-def time_step(steps: Iterator[Step], total: int, timed: int = 6) -> float:
-    """Seconds of one of `total` steps: the mean of `timed` after a first one, which warms up."""
-    next(steps)
-    started, count = time.perf_counter(), min(timed, total - 1)
-    for _ in islice(steps, count):
-        pass
-    return (time.perf_counter() - started) / max(1, count)
-
-
-def finish(recipe: Recipe, setting: Setting, parts: Parts, best: Best, seconds: float) -> dict:
+def predict_splits(recipe: Recipe, setting: Setting, parts: Parts, best: Best) -> dict:
     """Writes the best checkpoint's predictions for dev and test; returns the run's results."""
     results = {"recipe": recipe.name, "source": recipe.source, "seed": recipe.seed, "best_stage": best.stage + 1,
                "best_epoch": best.epoch, "select_by": recipe.select_by, "facts": setting.facts}
@@ -231,4 +187,4 @@ def finish(recipe: Recipe, setting: Setting, parts: Parts, best: Best, seconds: 
         if labelled:
             scores = {name: score_outputs(name, model.targets[name], output, examples[name]) for name, output in labelled.items()}
             results[split] = describe_split(scores, {name: [example.label for example in examples[name]] for name in scores})
-    return results | {"seconds": seconds, "hardware": hardware(setting.device)}
+    return results

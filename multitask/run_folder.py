@@ -2,6 +2,8 @@
 
 # N examples, C columns of the output
 
+import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +13,18 @@ import torch
 from scipy.special import expit, softmax
 
 from minbert.files import MinbertError, read_table
+from multitask.evaluate import score_task
 from multitask.outputs import read_outputs
 from multitask.recipe import Recipe
 from multitask.recipe_files import load_recipe
+from multitask.record import describe_split, to_json
+from multitask.tab_separated import show
 from multitask.tables import TASKS, Task
 from multitask.targets import find_target
 
 RUN_FOLDER = "a run folder holds recipe.toml and results.json; a folder of several seeds holds such folders named seed-*"
+MIXED = "the folder mixes two runs, or a file was altered: run again"
+WORDS = {"facts": ("model", "model_note", "data"), "hardware": ("hardware",), "notes": ("dev",)}  # what tables and reports print
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def find_runs(folder: Path) -> list[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Raises MinbertError where results.json or recipe.toml is missing or broken, or they do not belong together."""
+    """Raises MinbertError where results.json or recipe.toml is missing or broken, or does not fit the other or outputs/."""
     path = folder / "results.json"
     if not path.exists():
         what = "holds no finished run" if folder.is_dir() else "is no folder"
@@ -72,29 +79,59 @@ def read_run(folder: Path) -> Run:
         raise MinbertError(f"{path}: lacks {', '.join(missing)}", "only a finished run can be read")
     recipe = None if "members" in results else load_recipe(str(folder / "recipe.toml"))
     if unknown := set(results["dev"]["tasks"]) - set(recipe.tasks if recipe else TASKS):
-        raise MinbertError(f"{path}: {', '.join(sorted(unknown))}: not a task of the run's recipe", "the folder mixes two runs")
-    return Run(folder, results, recipe)
+        raise MinbertError(f"{path}: {', '.join(map(show, sorted(unknown)))}: not a task of the run's recipe", MIXED)
+    run = Run(folder, results, recipe)
+    known = {} if recipe is None else {"recipe": recipe.name, "seed": recipe.seed, "select_by": recipe.select_by}
+    wrong = list(find_differences({name: results[name] for name in known}, known))
+    for split in ("dev", "test"):
+        if split in results:
+            wrong += find_differences(results[split], describe_outputs(run, split), split)
+    if wrong:
+        raise MinbertError(f"{path}: {wrong[0]} by recipe.toml and outputs/", MIXED)
+    return run
 
 
 def find_missing(results: dict) -> Iterator[str]:
-    """What is not in results.json, or is not what a run writes there."""
-    kinds = {"recipe": str, "facts": dict, "seconds": (int, float), "dev": dict}
-    yield from (name for name, kind in kinds.items() if not isinstance(results.get(name), kind))
-    dev = results.get("dev")
-    if not isinstance(dev, dict):
-        return
-    scores = {name: dev.get(name) for name in ("overall_raw", "overall_normalised")}
-    tasks, counts = dev.get("tasks"), dev.get("examples")
-    if not isinstance(tasks, dict) or not tasks or not isinstance(counts, dict) or counts.keys() != tasks.keys():
-        yield "dev scores"
-        return
-    for task, measures in tasks.items():
-        scores |= {f"{task} {name}": score for name, score in measures.items()} if isinstance(measures, dict) else {task: None}
-        if measures == {}:
-            yield f"dev scores of {task}"
-    for name, score in scores.items():
-        if not isinstance(score, dict) or not isinstance(score.get("value", ""), (int, float, type(None))):
-            yield f"dev score {name}"
+    """What is not in results.json, or is not what a run writes there. An ensemble ("members") has no training."""
+    of_run = {"seed": int, "best_stage": int, "best_epoch": int, "select_by": str, "hardware": dict}
+    kinds = {"recipe": str, "facts": dict, "seconds": float, "dev": dict}
+    kinds |= {"notes": dict} if "members" in results else of_run
+    for name, kind in kinds.items():
+        value = results.get(name)
+        if type(value) is not kind or (kind is float and not 0 <= value < math.inf):
+            yield name
+        elif any(type(value.get(word, "" if name == "facts" else None)) is not str for word in WORDS.get(name, ())):
+            yield f"words in {name}"
+    for split in ("dev", "test"):
+        table = results.get(split, {})
+        tasks = table.get("tasks") if isinstance(table, dict) else None
+        if split in results and (not isinstance(tasks, dict) or not tasks):
+            yield f"{split} scores"
+
+
+def describe_outputs(run: Run, split: str) -> dict:
+    """What results.json has to say of a split, computed anew from outputs/. Raises MinbertError for a label that is none."""
+    predicted = {name: read_predictions(run, name, split) for name in run.results[split]["tasks"]}
+    for name, one in predicted.items():
+        task, labels_N = TASKS[name], one.labels_N  # nan, no label, fits nowhere
+        fits_N = (labels_N >= task.low) & (labels_N <= task.high) & ((task.kind == "score") | (labels_N % 1 == 0))
+        if not fits_N.all():
+            place = int(fits_N.argmin())
+            wrong = f"{show(one.ids[place])} has label {labels_N[place]:g}, which is none of {name}'s"
+            raise MinbertError(f"{one.path}: {wrong}", MIXED)
+    scores = {name: score_task(TASKS[name], one.predictions_N, one.labels_N) for name, one in predicted.items()}
+    return json.loads(to_json(describe_split(scores, {name: one.labels_N for name, one in predicted.items()})))
+
+
+def find_differences(saved: object, right: object, place: str = "") -> Iterator[str]:
+    """Where `saved` is not `right`, but for rounding: "dev.tasks.sst.accuracy.value is 0.5, but must be 0.4"."""
+    if isinstance(right, dict) and isinstance(saved, dict):
+        for name in right | saved:
+            inside = f"{place}.{name}".removeprefix(".")
+            yield from find_differences(saved.get(name, "missing"), right.get(name, "missing"), inside)
+    elif type(saved) is not type(right) or not (
+            math.isclose(saved, right, abs_tol=1e-6) if isinstance(right, float) else saved == right):
+        yield f"{show(place)} is {show(str(saved))}, but must be {show(str(right))}"
 
 
 def read_predictions(run: Run, task: str, split: str) -> Predicted:
@@ -109,7 +146,7 @@ def read_predictions(run: Run, task: str, split: str) -> Predicted:
         columns = 1 if saved.outputs.ndim == 1 else saved.outputs.shape[1]
         if columns != target.columns:
             raise MinbertError(f"{path}: {columns} columns of output, but by recipe.toml the model gives {target.columns}",
-                               "the folder mixes two runs")
+                               MIXED)
         predictions_N = target.decode(torch.from_numpy(saved.outputs)).double().numpy()
     return Predicted(path, saved.ids, np.array(saved.labels, dtype=np.float64), saved.outputs, predictions_N)
 

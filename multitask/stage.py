@@ -8,7 +8,7 @@ from torch import nn
 
 from minbert.tokenizer import BertTokenizer
 from multitask.batches import training_batches
-from multitask.data import Example, take_part
+from multitask.data import Example, make_generator, take_part
 from multitask.frozen import frozen_objective
 from multitask.model import MultitaskBert
 from multitask.objectives import Objective, Supervised
@@ -49,6 +49,8 @@ def start_stage(recipe: Recipe, index: int, parts: Parts) -> tuple[TrainState, S
     model.freeze_encoder(stage.train == "last-linear-layer", stage.frozen_dropout)
     model.pretraining = nn.ModuleDict()  # the last stage's extra heads have served
     objectives = {name: make_objective(recipe, index, name, "train", parts) for name in stage.objectives}
+    for objective in objectives.values():  # the others' losses are no means over rows: they need the whole batch
+        objective.stream.split = isinstance(objective, Supervised)
     schedule = make_schedule(stage, {name: len(objective.stream) for name, objective in objectives.items()},
                              {name: len(objective.stream.examples) for name, objective in objectives.items()},
                              stage_seed(recipe, index))
@@ -61,7 +63,8 @@ def start_stage(recipe: Recipe, index: int, parts: Parts) -> tuple[TrainState, S
     else:
         factor = SCHEDULES[course](total, 0 if course == "constant" else round(settings.warmup * total))
     state = TrainState(stage, model, optimizer, LearningRate(optimizer, factor), objectives,
-                       make_penalties(stage, model, total), bf16=recipe.precision == "bf16")
+                       make_penalties(stage, model, total), bf16=recipe.precision == "bf16",
+                       generator=make_generator(stage_seed(recipe, index), "steps", 0))
     if settings.average != "none":
         learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         state.average = WeightAverage(learning, settings.average, settings.average_decay)

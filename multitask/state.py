@@ -32,6 +32,7 @@ class TrainState:
     penalties: list[Penalty] = field(default_factory=list)
     combine: Callable[..., Tensor] | None = None  # grads_NP -> grad_P; None: the gradient of the summed loss
     rows: GradientRows | None = None  # where combine's gradients are gathered
+    generator: torch.Generator = field(default_factory=torch.Generator)  # of combine; the same numbers in every process
     average: WeightAverage | None = None
     bf16: bool = False
     epoch: int = 1
@@ -74,9 +75,9 @@ class TrainState:
             "penalties": {penalty.name: penalty.state_dict() for penalty in self.penalties},
             "combine": self.combine.state_dict() if isinstance(self.combine, GradVac) else {},
             "average": self.average.state_dict() if self.average else {},
-            # dropout, noise and PCGrad's meetings draw from torch's global generators
-            "generators": {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(self.device)}
-                                                             if self.device.type == "cuda" else {}),
+            # dropout and noise draw from torch's global generators
+            "generators": {"combine": self.generator.get_state(), "cpu": torch.get_rng_state()} | (
+                {"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}),
         }
 
     def load_state_dict(self, saved: dict) -> None:
@@ -93,6 +94,7 @@ class TrainState:
             self.combine.load_state_dict(saved["combine"])
         if self.average:
             self.average.load_state_dict(saved["average"])
+        self.generator.set_state(saved["generators"]["combine"])
         torch.set_rng_state(saved["generators"]["cpu"])
         if "cuda" in saved["generators"]:
             torch.cuda.set_rng_state(saved["generators"]["cuda"], self.device)

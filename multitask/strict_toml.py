@@ -3,7 +3,6 @@
 One dataclass field is one key: its type, default and limits in a line; `build` reads them all, `write_keys` writes them.
 """
 
-import difflib
 import json
 import math
 import operator
@@ -14,9 +13,14 @@ from dataclasses import MISSING, field, fields, is_dataclass
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from minbert.files import MinbertError
+from multitask.closest import closest, offer
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
-WANTED = {str: "one line of plain text", bool: "true or false", int: "a whole number", float: "a number such as 0.1 or 1e-5"}
+WANTED = {str: 'one line of plain text such as "abc"', bool: "true or false", int: "a whole number such as 3",
+          float: "a number such as 0.1 or 1e-5"}
+EXAMPLES = {str: '"sst"', bool: "true", int: "3", float: "0.1"}
+UNKNOWN = "unknown key"
+TOO_LARGE = 2**63  # TOML's whole numbers have 64 bits; tomllib reads longer ones
 Place = tuple[str | int, ...]  # ("stages", 0, "epochs"), written stages[0].epochs
 
 
@@ -27,7 +31,10 @@ def key(default=MISSING, **rules):
 
 
 class Fault(Exception):
-    """(place, what is wrong there); `load_recipe` adds which file or setting it came from."""
+    """(place, what is wrong there, a hint or ""); `load_recipe` adds which file or setting it came from."""
+
+    def __init__(self, place: Place, wrong: str, hint: str = "") -> None:
+        super().__init__(place, wrong, hint)
 
 
 def build(kind: object, value: object, place: Place, rules: Mapping[str, object]) -> object:
@@ -43,10 +50,11 @@ def build(kind: object, value: object, place: Place, rules: Mapping[str, object]
     if outer is tuple:
         size = "1 or more" if inner[1] is ... else len(inner)
         if not isinstance(value, list) or not value or size not in ("1 or more", len(value)):
-            raise Fault(place, f"{show(value)} is not a list of {size}")
+            raise Fault(place, f"{show(value)} is not a list of {size}, such as {example(kind)}")
         return tuple(build(inner[0], entry, (*place, index), rules) for index, entry in enumerate(value))
     if outer is Literal and value not in inner:
-        raise Fault(place, f"{show(value)} is not one of {listed(inner)}")
+        near = closest(value, inner) if isinstance(value, str) else ()
+        raise Fault(place, f"{show(value)} is not one of {listed(inner)}", offer(near))
     return value if outer is Literal else build_scalar(kind, value, place, rules)
 
 
@@ -69,12 +77,10 @@ def build_dataclass(kind: type, table: object, place: Place) -> object:
 
 def check_names(table: object, names: Iterable[str], place: Place) -> None:
     if not isinstance(table, dict):
-        raise Fault(place, f"{show(table)} is not a table")
+        raise Fault(place, f"{show(table)} is not a table, such as {{key = value}}")
     for name in table:
         if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            way_out = f"did you mean '{close[0]}'?" if close else f"known are {listed(names)}"
-            raise Fault((*place, name), f"unknown key; {way_out}")
+            raise Fault((*place, name), UNKNOWN, f"known are {listed(names)}")
 
 
 def ruled_out_by(rules: Mapping[str, object], values: Mapping[str, object]) -> str | None:
@@ -83,9 +89,9 @@ def ruled_out_by(rules: Mapping[str, object], values: Mapping[str, object]) -> s
 
 
 def build_scalar(kind: type, value: object, place: Place, rules: Mapping[str, object]) -> object:
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < TOO_LARGE:
         value = float(value)
-    if (type(value) is not kind or (kind is float and not math.isfinite(value))
+    if (type(value) is not kind or (kind is int and abs(value) >= TOO_LARGE) or (kind is float and not math.isfinite(value))
             or (kind is str and not value.isprintable())):
         raise Fault(place, f"{show(value)} is not {WANTED[kind]}")
     limits = {name: rules[name] for name in LIMITS if name in rules}
@@ -93,6 +99,31 @@ def build_scalar(kind: type, value: object, place: Place, rules: Mapping[str, ob
         wanted = " and ".join(f"{name.replace('_', ' ')} {limit}" for name, limit in limits.items())
         raise Fault(place, f"{show(value)} is out of range: it must be {wanted}")
     return value
+
+
+def example(kind: object) -> str:
+    """A value of that kind, as TOML writes it."""
+    inner = get_args(kind)
+    if get_origin(kind) is tuple:
+        return f"[{', '.join(example(one) for one in inner if one is not ...)}]"
+    return EXAMPLES.get(kind, "{key = value}")
+
+
+def list_places(kind: object, entry: str, place: tuple[str, ...] = (), names: Iterable[str] = ()) -> Iterator[tuple[str, ...]]:
+    """Every place in a value of that kind, with `entry` for the number in a list of tables."""
+    if type(None) in get_args(kind):
+        kind = get_args(kind)[0]
+    inner = get_args(kind)
+    if place:
+        yield place
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        for one in fields(kind):
+            yield from list_places(hints[one.name], entry, (*place, one.name), one.metadata.get("names", ()))
+    elif get_origin(kind) is tuple and is_dataclass(inner[0]):
+        yield from list_places(inner[0], entry, (*place, entry))
+    for name in names:
+        yield from list_places(inner[1], entry, (*place, name))
 
 
 def listed(names: Iterable[str]) -> str:
@@ -109,6 +140,8 @@ def show(value: object) -> str:
     """`value` for a message, at most 60 characters."""
     if isinstance(value, (dict, list)):
         return "a table" if isinstance(value, dict) else f"a list of {len(value)}"
+    if isinstance(value, int) and abs(value) >= TOO_LARGE:
+        return "a number of more than 64 bits"
     text = repr(value) if isinstance(value, str) else str(value).lower()
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -130,6 +163,8 @@ def merge(table: dict | list, layer: dict, place: Place = ()) -> None:
     for name, value in layer.items():
         if isinstance(table, list):
             if name not in map(str, range(len(table) + 1)):
+                if not name.isdigit():
+                    raise Fault((*place, name), UNKNOWN, "the entries of a list go by number, from 0")
                 raise Fault(place, f"{show(table)}; there is no {show(name)} in it")
             name = int(name)
             table += [None] * (name == len(table))

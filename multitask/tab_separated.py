@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from minbert.console import show_plainly
 from minbert.files import MinbertError, error_from_os
 
 LONGEST_FIELD = 1_000_000  # characters
@@ -28,7 +29,7 @@ NOT_A_TABLE = {  # how the file starts, in lower case -> what it is, the way out
 
 
 def error_at(path: Path, line: int, message: str, hint: str) -> MinbertError:
-    return MinbertError(f"{path}:{line}: {message}", hint)
+    return MinbertError(f"{show_plainly(str(path))}:{line}: {message}", hint)
 
 
 def show(text: str) -> str:
@@ -40,7 +41,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise error_from_os(error, path, "read") from error
+        raise error_from_os(error, show_plainly(str(path)), "read") from error
 
 
 def read_text(path: Path) -> tuple[str, list[str]]:

@@ -15,7 +15,7 @@ from minbert.hub import DEFAULT
 from multitask.compare import spread
 from multitask.flags import Parser, run_command
 from multitask.recipe import Expected
-from multitask.recipe_files import list_recipes, load_recipe, to_toml
+from multitask.recipe_files import RECIPES, load_recipe, to_toml
 from multitask.results import escape
 from multitask.run_folder import Run, find_runs
 from multitask.tables import COURSE_TASKS, TASKS
@@ -98,7 +98,8 @@ def is_handout(name: str, count: int) -> bool:
 
 def find_changes(run: Run) -> list[str]:
     """The lines of the run's recipe that its namesake among the shipped recipes does not have, the seed aside."""
-    if run.recipe is None or run.recipe.name not in {recipe.name for recipe in list_recipes()}:
+    names = {path.relative_to(RECIPES).with_suffix("").as_posix() for path in RECIPES.rglob("*.toml")}
+    if run.recipe is None or run.recipe.name not in names:
         return []
     ours, shipped = (to_toml(replace(recipe, seed=0)).splitlines() for recipe in (run.recipe, load_recipe(run.recipe.name)))
     return [line for line in ours if line not in shipped]

@@ -7,8 +7,22 @@ import torch
 from torch import Tensor, nn
 
 from minbert.files import MinbertError
+from multitask import processes
 from multitask.schedules import Schedule
 from multitask.state import TrainState
+
+
+class NotFinite(MinbertError):
+    """A loss or a gradient that is nan or infinite. `place` says where in training, `ids` which examples, by objective."""
+
+    def __init__(self, what: str, value: float, state: TrainState, ids: dict[str, tuple[str, ...]]) -> None:
+        first = [id for some in ids.values() for id in some][:9]
+        super().__init__(f"{what} is {value} in epoch {state.epoch}, step {state.step + 1} (examples {', '.join(first[:8])}"
+                         f"{', ...' if len(first) > 8 else ''}); the weights before this step are kept",
+                         "try a smaller --lr; look at these examples", exit_code=5)
+        self.place = {"what": what, "value": str(value), "epoch": state.epoch, "step": state.step + 1,
+                      "learning_rate": max(state.learning_rate.current)}
+        self.ids = ids
 
 
 @dataclass(frozen=True)
@@ -35,21 +49,24 @@ def run_stage(state: TrainState, schedule: Schedule, epochs: int, clip: float) -
     for epoch in range(state.epoch, epochs + 1):
         order = schedule(epoch)
         for names in order[state.step:]:
-            losses, penalties, ids = take_gradient(state, names)
+            losses, penalties, rows, ids = take_gradient(state, names)
             norm = nn.utils.clip_grad_norm_(state.model.parameters(), clip)
             check_finite(norm, f"the gradient of {'+'.join(names)}", state, ids)
             state.optimizer.step()
             state.optimizer.zero_grad(set_to_none=True)
             ends_epoch = state.step + 1 == len(order)
             state.end_step(losses, ends_epoch)
-            yield Step(epoch, state.step, losses, penalties, len(ids), ends_epoch)
+            yield Step(epoch, state.step, losses, penalties, rows, ends_epoch)
         state.epoch, state.step = epoch + 1, 0
 
 
-def take_gradient(state: TrainState, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
-    """Leaves the gradient of one step in the weights' .grad; returns losses, penalties, and the ids of the rows read."""
+def take_gradient(state: TrainState, names: tuple[str, ...]
+                  ) -> tuple[dict[str, Tensor], dict[str, Tensor], int, dict[str, tuple[str, ...]]]:
+    """Leaves the gradient of one step in the weights' .grad; returns losses, penalties, the number of rows, and by objective
+    the ids of those that were read here. With several processes all but the ids are the whole batches', the same in each."""
     state.model.train()
-    losses, penalties, ids = {}, {}, ()
+    processes.draw_apart(state.generator.initial_seed(), state.epoch, state.step)
+    losses, penalties, rows, ids = {}, {}, 0, {}
     for number, name in enumerate(names):
         stream, stage = state.objectives[name].stream, state.stage
         count = min(stage.accumulate, stream.left_in_pass)  # the last step of a pass may have fewer batches
@@ -58,12 +75,21 @@ def take_gradient(state: TrainState, names: tuple[str, ...]) -> tuple[dict[str, 
             losses[name] = losses.get(name, 0.0) + loss / count
             for penalty, value in extra.items():
                 penalties[f"{name}.{penalty}"] = penalties.get(f"{name}.{penalty}", 0.0) + value / count
-            ids += batch_ids
+            rows += round(len(batch_ids) / stream.own)
+            ids[name] = ids.get(name, ()) + batch_ids
         if state.combine:
+            processes.sum_gradients(state.rows.parameters)  # before they are combined: surgery is on whole batches' gradients
             state.rows.take(number)  # the shared parameters' only: a head belongs to its own task
+    processes.sum_gradients(state.model.parameters())
     if state.combine:
-        state.rows.put(state.combine(state.rows.grads_NP))
-    return losses, penalties, ids
+        state.rows.put(state.combine(state.rows.grads_NP, state.generator))
+    return sum_over_processes(losses), sum_over_processes(penalties), rows, ids
+
+
+def sum_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    if processes.count() == 1 or not values:
+        return values
+    return dict(zip(values, processes.sum_up(torch.stack(list(values.values()))).unbind(), strict=True))
 
 
 def add_gradient(state: TrainState, name: str, share: float) -> tuple[Tensor, dict[str, Tensor], tuple[str, ...]]:
@@ -76,19 +102,18 @@ def add_gradient(state: TrainState, name: str, share: float) -> tuple[Tensor, di
         loss = objective.loss(output, batch)
         extra = {penalty.name: penalty(state.model, objective, batch, output)
                  for penalty in state.penalties if name in penalty.tasks}
-    check_finite(loss, f"the loss of {name}", state, batch.ids)
+    check_finite(loss, f"the loss of {name}", state, {name: batch.ids})
     for penalty, value in extra.items():
-        check_finite(value, f"{penalty} on {name}", state, batch.ids)
-    weight = share * (state.stage.weights or {}).get(name, 1.0)
+        check_finite(value, f"{penalty} on {name}", state, {name: batch.ids})
+    part = objective.stream.share  # of the whole batch's loss: 1 but for several processes
+    weight = share * part * (state.stage.weights or {}).get(name, 1.0)
     if state.stage.short_batches == "nominal":
-        weight *= len(batch.ids) / state.stage.batch_size
+        weight *= len(batch.ids) / objective.stream.own / state.stage.batch_size
     (weight * (loss + sum(extra.values()))).backward()
-    return loss.detach(), {penalty: value.detach() for penalty, value in extra.items()}, batch.ids
+    return part * loss.detach(), {penalty: part * value.detach() for penalty, value in extra.items()}, batch.ids
 
 
-def check_finite(value: Tensor, what: str, state: TrainState, ids: tuple[str, ...]) -> None:
-    """Raises MinbertError with exit status 5 where `value` is nan or infinite."""
+def check_finite(value: Tensor, what: str, state: TrainState, ids: dict[str, tuple[str, ...]]) -> None:
+    """Raises NotFinite, exit status 5, where `value` is nan or infinite."""
     if not torch.isfinite(value):
-        raise MinbertError(f"{what} is {value.item()} in epoch {state.epoch}, step {state.step + 1} (examples "
-                           f"{', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}); the weights before this step are kept",
-                           "try a smaller --lr; look at these examples", exit_code=5)
+        raise NotFinite(what, value.item(), state, ids)

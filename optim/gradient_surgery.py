@@ -109,7 +109,7 @@ class GradVac:
 
 def gradient_products(grads_NP: Tensor) -> Tensor:
     """products_NN, g_i . g_j for every pair of tasks: summed up in the gradients' own dtype, handed on in float64."""
-    return (grads_NP @ grads_NP.T).double().cpu()
+    return (grads_NP @ grads_NP.T).cpu().double()  # in this order: an MPS device has no float64
 
 
 def draw_meetings(count: int, generator: torch.Generator | None, visit_self: bool = False) -> list[tuple[int, int]]:

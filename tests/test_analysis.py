@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from saved_run import add_report_keys, logits, make_run
+from saved_run import logits, make_run
 
 from minbert.files import MinbertError
 from multitask.analysis import (
@@ -19,6 +19,7 @@ from multitask.analysis import (
     find_groups,
     group_errors,
     score_curves,
+    value_in,
     word_overlap,
     write_tables,
 )
@@ -108,7 +109,6 @@ def test_curves_have_a_gap_where_an_epoch_has_no_value():
 @pytest.fixture
 def folder(tmp_path):
     make_run(tmp_path, {"sst": ([0, 4, 2], logits([0, 4, 3])), "sts": ([1.0, 2.0, 5.0], [1.0, 3.0, 4.0])})
-    add_report_keys(tmp_path)
     write_texts(tmp_path / "texts" / "sst-dev.csv", ["sst0", "sst1", "sst2"], [("a film",), ("so, so \"good\"\n",), ("",)])
     write_texts(tmp_path / "texts" / "sts-dev.csv", ["sts0", "sts1", "sts2"], [("a b", "a c"), ("x", "x"), ("y", "z")])
     return tmp_path
@@ -171,3 +171,8 @@ def test_damaged_texts_are_named(folder, text, message):
     (folder / "texts" / "sst-dev.csv").write_text(text)
     with pytest.raises(MinbertError, match=message):
         analyse(read_run(folder))
+
+
+@pytest.mark.parametrize("value", [None, "0.5", [], 10**400, float("inf"), {"value": 10**400}, {"value": None}, {}])
+def test_what_is_no_number_leaves_a_gap_in_a_curve(value):
+    assert math.isnan(value_in({"sst": value}, "sst"))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -219,7 +220,16 @@ def change_id(folder):
     path.write_text(path.read_text().replace("sst2,", "other,"))
 
 
+def run_again(folder, task, *answers):
+    shutil.rmtree(folder)
+    make_run(folder, three_tasks() | {task: answers})
+
+
 def change_label(folder):
+    run_again(folder, "sst", [0, 1, 3, 3], logits([0, 1, 2, 4]))
+
+
+def alter_label(folder):
     path = folder / "outputs" / "sst-dev.csv"
     path.write_text(path.read_text().replace("sst2,2", "sst2,3"))
 
@@ -230,8 +240,12 @@ def take_label(folder):
 
 
 def drop_example(folder):
-    path = folder / "outputs" / "sts-dev.csv"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    run_again(folder, "sts", [1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+
+
+def alter_score(folder):
+    path = folder / "results.json"
+    path.write_text(path.read_text().replace('"value": 0.75', '"value": 0.76', 1))
 
 
 def drop_results(folder):
@@ -258,10 +272,12 @@ def add_column(folder):
 @pytest.mark.parametrize("damage, words", [
     (change_id, "not on the same examples: example 3 is 'sst2' and 'other'"),
     (change_label, "not on the same examples: the label of 'sst2' is 2 and 3"),
-    (take_label, "not on the same examples: the label of 'sst2' is 2 and nan"),
+    (take_label, "sst-dev.csv: 'sst2' has label nan, which is none of sst's"),
+    (alter_label, "'dev.tasks.sst.accuracy.value' is '0.75', but must be '0.5' by recipe.toml and outputs/"),
+    (alter_score, "'dev.tasks.sst.accuracy.value' is '0.76', but must be '0.75' by recipe.toml and outputs/"),
     (drop_example, "not on the same examples: 4 and 3 examples"),
     (drop_results, "holds no finished run"), (empty_results, "lacks recipe, facts"),
-    (add_unknown_task, "cfimdb: not a task of the run's recipe"), (add_column, "2 columns of output"),
+    (add_unknown_task, "'cfimdb': not a task of the run's recipe"), (add_column, "2 columns of output"),
 ])
 def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path, capsys, damage, words):
     make_run(tmp_path / "a", three_tasks())

@@ -147,7 +147,7 @@ def test_a_penalty_that_trains_nothing_has_exactly_no_effect(name, how, accumula
 
 
 def test_surgery_that_only_sums_has_no_effect(folder, monkeypatch):
-    monkeypatch.setattr("multitask.stage.pcgrad", lambda grads_NP, visit_self, merge: grads_NP.sum(dim=0))
+    monkeypatch.setattr("multitask.stage.pcgrad", lambda grads_NP, generator, visit_self, merge: grads_NP.sum(dim=0))
     assert effects(plain(combine="pcgrad", **JOINT), folder)["pcgrad"] == 0
 
 

@@ -183,7 +183,7 @@ def test_what_a_checkpoint_says_of_bert_is_plain_bert(kind, folder, tmp_path):
         found = BertModel.from_pretrained(tmp_path / "best" / task).state_dict()
         assert all(torch.equal(tensor, found[name]) for name, tensor in bert.state_dict().items())
         verify_manifest(tmp_path / "best" / task)
-    assert {"heads.safetensors", "recipe.toml"} <= json.loads((tmp_path / "best" / "manifest.json").read_text()).keys()
+    assert {"heads.safetensors", "recipe.toml"} <= json.loads((tmp_path / "best" / "manifest.json").read_text())["files"].keys()
     parts = {name for name in read_tensors(tmp_path / "best" / "heads.safetensors") if name.startswith("encoder.")}
     assert parts == {f"encoder.{name}" for name in model.encoder.state_dict() if name.startswith("parts.")}
 

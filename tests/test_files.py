@@ -1,25 +1,38 @@
 """The error type, the atomic writer and the manifests."""
 
+import json
 import os
 import pickle
 import shutil
+import signal
 import stat
 from collections import namedtuple
+from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+import minbert
 from minbert.files import (
+    MANIFEST,
     MinbertError,
     atomic_folder,
     atomic_path,
     check_space,
+    recover_folder,
+    remove_leftovers,
     sha256,
     verify_manifest,
     write_manifest,
     write_text,
 )
+from tests.torture.child import run_in_child
+
+STEPS = ("mkdir", "replace", "unlink", "rmdir")  # all that changes a folder goes through these
+PERMANENT_EIO = Path("/proc/self/mem")  # a regular file whose first byte nobody can read
 
 
 def names_in(folder: Path) -> list[str]:
@@ -151,7 +164,7 @@ def test_a_manifest_holds_until_a_file_changes(folder):
 
 def test_a_missing_file_or_manifest_is_named(folder):
     (folder / "config.json").unlink()
-    with pytest.raises(MinbertError, match="config.json is listed in .* but missing"):
+    with pytest.raises(MinbertError, match="'config.json' is listed in .* but missing"):
         verify_manifest(folder)
     (folder / "manifest.json").unlink()
     with pytest.raises(MinbertError, match="cannot read .*manifest.json"):
@@ -169,7 +182,9 @@ def test_notes_and_left_over_temporary_files_are_not_in_the_manifest(folder):
 
 def test_a_flipped_bit_of_a_manifest_is_seen(folder):
     whole = (folder / "manifest.json").read_bytes()
-    for position in range(0, len(whole) * 8, 7):  # every byte, and every place in a byte
+    version = whole.index(minbert.__version__.encode())  # these few characters are for people only
+    harmless = range(version * 8, (version + len(minbert.__version__)) * 8)
+    for position in sorted({*range(0, len(whole) * 8, 7)} - {*harmless}):  # every byte, and every place in a byte
         damaged = bytearray(whole)
         damaged[position // 8] ^= 1 << position % 8
         (folder / "manifest.json").write_bytes(damaged)
@@ -177,12 +192,63 @@ def test_a_flipped_bit_of_a_manifest_is_seen(folder):
             verify_manifest(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "3", '{"config.json": 3}', '{"../folder/config.json": "0"}',
-                                  '{"/dev/zero": "0"}', "[" * 100_000, '{"a\\u0000": ""}', '{"%s": ""}' % ("x" * 5000)])
-def test_a_manifest_with_anything_else_in_it_is_refused(folder, text):
-    (folder / "manifest.json").write_text(text)
-    with pytest.raises(MinbertError):
+def test_a_manifest_says_who_wrote_it_in_which_format(folder):
+    table = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert (table["format_version"], table["written_by"]) == (1, f"minbert {minbert.__version__}")
+    assert table["files"] == {name: sha256(folder / name) for name in ("config.json", "model.safetensors")}
+
+
+HEADER = {"format_version": 1, "written_by": "minbert 0.1.0"}
+
+
+def test_a_folder_of_a_newer_minbert_asks_for_an_upgrade(folder):
+    newer = {"format_version": 2, "written_by": "minbert 0.9", "what this one cannot know": []}
+    write_text(folder / "manifest.json", json.dumps(newer))
+    expected = "manifest.json: written by minbert 0.9 in format 2, this one knows 1: upgrade"
+    with pytest.raises(MinbertError, match=expected) as caught:
         verify_manifest(folder)
+    assert "newest" in caught.value.hint
+
+
+@pytest.mark.parametrize("files", [3, [], {}, {"config.json": 3}, {"../folder/config.json": "0"}, {"/dev/zero": "0"},
+                                   {"a\0": ""}, {"x" * 5000: ""}, {"a\nb": ""}])
+def test_a_manifest_that_lists_anything_else_is_refused(folder, files):
+    write_text(folder / "manifest.json", json.dumps(HEADER | {"files": files}))
+    refuse_manifest(folder)
+
+
+@pytest.mark.parametrize("text", [
+    "", "[]", "{}", "3", "[" * 100_000, '{"config.json": "0"}',
+    *(json.dumps(HEADER | {"files": {"config.json": "0"}} | change) for change in (
+        *({"format_version": version} for version in (0, 1.0, True, "1", None)),
+        {"written_by": "minbert"}, {"written_by": None}, {"written_by": "minbert 1\n\x1b[31m"}, {"more": 1}))])
+def test_a_damaged_manifest_is_refused(folder, text):
+    write_text(folder / "manifest.json", text)
+    refuse_manifest(folder)
+
+
+def refuse_manifest(folder: Path) -> None:
+    with pytest.raises(MinbertError) as caught:
+        verify_manifest(folder)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500 and caught.value.hint
+
+
+def test_a_file_is_hashed_once_and_again_when_it_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr("minbert.files.HASHED", kept := {})
+    path = tmp_path / "weights"
+    write_text(path, "old")
+    first = sha256(path)
+    assert not kept, "so soon, the clock of the disk may not tell the next change from this one"
+    path.write_text("new")  # at once: the same size, perhaps the same time
+    assert sha256(path) != first, "a file that has just been written must be read"
+    monkeypatch.setattr("minbert.files.time.time", lambda: path.stat().st_mtime + 3)
+    second = sha256(path)
+    monkeypatch.setattr("minbert.files.hashlib.file_digest", None)
+    assert sha256(path) == second, "440 MB of weights were hashed a second time"
+    monkeypatch.undo()
+    os.utime(path, ns=(0, 0))
+    path.write_text("odd")
+    assert sha256(path) not in (first, second)
 
 
 def write_version(folder: Path, text: str) -> None:
@@ -230,3 +296,201 @@ def test_a_folder_that_is_not_ours_is_never_replaced(tmp_path):
     with pytest.raises(MinbertError, match="was not written by minBERT"):
         write_version(tmp_path / "thesis", "one")
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
+
+
+def kill_at(number: int, work: Callable[[], object]) -> bool:
+    """Runs `work` in a process that dies, as by `kill -9`, just before its step of that number (from 0); whether it died."""
+    steps = iter(range(number + 1))
+
+    def count(original: Callable, *arguments, **named):
+        if next(steps) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **named)
+
+    def die_in_time() -> None:
+        for name in STEPS:
+            setattr(os, name, partial(count, getattr(os, name)))
+        work()
+
+    return run_in_child(die_in_time)[1] == signal.SIGKILL
+
+
+def read_version(folder: Path) -> str:
+    verify_manifest(folder)
+    return (folder / "model").read_text(encoding="utf-8")
+
+
+fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows has not")
+
+
+@fork_only
+def test_a_kill_at_any_step_of_a_write_leaves_the_old_file_or_the_new_one(tmp_path):
+    path, number, seen = tmp_path / "results.json", 0, set()
+    write_text(path, "old")
+    while kill_at(number, lambda: write_text(path, "new")):
+        seen.add(path.read_text(encoding="utf-8"))
+        remove_leftovers(tmp_path)
+        assert names_in(tmp_path) == ["results.json"], f"killed at step {number}: a temporary file was left behind"
+        number += 1
+    assert seen == {"old", "new"}, "the kills did not hit both sides of the rename"
+
+
+@fork_only
+@pytest.mark.parametrize("first", [True, False])
+def test_a_kill_at_any_step_of_a_folder_leaves_a_whole_one(tmp_path, first):
+    """And a kill at any step of the recovery from that."""
+    run, number, seen, missing = tmp_path / "run", 0, set(), 0
+    died, expected = True, [[]] * first + [["best"]]
+    while died:
+        shutil.rmtree(run, ignore_errors=True)
+        if not first:
+            write_version(run / "best", "one")
+        died = kill_at(number, lambda: write_version(run / "best", "two"))
+        killed_again, again = died, 0
+        missing += died and not (run / "best").exists()
+        while killed_again:
+            copy = tmp_path / f"copy-{number}-{again}"
+            shutil.copytree(run, copy) if run.exists() else copy.mkdir()
+            killed_again = kill_at(again, partial(remove_leftovers, copy))
+            remove_leftovers(copy)
+            assert names_in(copy) in expected, f"killed at step {number}, and at {again} of the recovery: {names_in(copy)}"
+            seen |= {read_version(copy / "best")} if names_in(copy) else {None}
+            again += 1
+        number += 1
+    assert seen == ({None, "two"} if first else {"one", "two"}) and number > 10
+    assert missing, "no kill fell between the two renames"
+
+
+def make_leftovers(tmp_path: Path, *which: str) -> None:
+    for name in which:
+        write_version(tmp_path / name, name)
+        (tmp_path / name).rename(tmp_path / f".best.{name}.tmp")
+
+
+def test_of_two_whole_versions_the_new_one_takes_the_place(tmp_path):
+    make_leftovers(tmp_path, "old", "new")
+    recover_folder(tmp_path / "best")
+    assert read_version(tmp_path / "best") == "new" and names_in(tmp_path) == ["best"]
+
+
+def test_a_new_version_that_is_not_whole_leaves_the_place_to_the_old_one(tmp_path):
+    make_leftovers(tmp_path, "old", "new")
+    (tmp_path / ".best.new.tmp" / "model").write_text("nex")
+    recover_folder(tmp_path / "best")
+    assert read_version(tmp_path / "best") == "old" and names_in(tmp_path) == ["best"]
+
+
+def test_what_is_in_place_stays_and_where_there_is_nothing_nothing_is_made(tmp_path):
+    recover_folder(tmp_path / "best")
+    assert names_in(tmp_path) == []
+    make_leftovers(tmp_path, "old", "new")
+    (tmp_path / "best").mkdir()
+    recover_folder(tmp_path / "best")
+    assert names_in(tmp_path) == ["best"] and names_in(tmp_path / "best") == []
+
+
+def test_leftovers_are_removed_at_any_depth_and_nothing_else_is(tmp_path):
+    own = [".notes.tmp", ".x.12.tmp", "a.1.0123abcd.tmp", ".best.newer.tmp", ".hidden", "best.new.tmp"]
+    for place in (tmp_path, tmp_path / "last" / "step-1"):
+        for name in (*own, ".metrics.jsonl.123.0123abcd.tmp", ".a.b.1.ffffffff.tmp"):
+            write_text(place / name, "")
+        make_leftovers(place, "old")
+    (tmp_path / "elsewhere").mkdir()
+    write_text(tmp_path / "elsewhere" / ".x.1.0123abcd.tmp", "")
+    (tmp_path / "last" / "link").symlink_to(tmp_path / "elsewhere")
+    remove_leftovers(tmp_path / "last")
+    assert names_in(tmp_path / "elsewhere"), "a link was followed out of the folder"
+    remove_leftovers(tmp_path)
+    assert names_in(tmp_path) == sorted([*own, "best", "last", "elsewhere"])
+    assert names_in(tmp_path / "last" / "step-1") == sorted([*own, "best"])
+    remove_leftovers(tmp_path / "absent")
+
+
+def save_tiny_checkpoint(folder: Path) -> None:
+    from multitask.checkpoint import save_checkpoint
+    from tests.small_run import make_model, recipe, tokenizer
+
+    save_checkpoint(folder, recipe(), make_model(recipe()), tokenizer(), "a card")
+
+
+def write_limited(write: Callable[[Path], None], path: Path, limit: int) -> list:
+    """[error, exit code, hint] of writing where no file may grow beyond `limit` bytes."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    return catch(write, path)
+
+
+def catch(write: Callable[[Path], None], path: Path) -> list:
+    try:
+        write(path)
+    except MinbertError as error:
+        return [str(error), error.exit_code, error.hint]
+    return []
+
+
+def write_long_text(path: Path) -> None:
+    write_text(path, "x" * 50_000)
+
+
+def write_long_tensor(path: Path) -> None:
+    import torch
+
+    from minbert.tensor_files import write_tensors
+
+    write_tensors(path, {"a": torch.ones(10_000)})
+
+
+@fork_only
+@pytest.mark.parametrize("name, write", [("log.txt", write_long_text), ("x.safetensors", write_long_tensor),
+                                         ("best", save_tiny_checkpoint)])
+@pytest.mark.parametrize("limit", [0, 500, 5000])
+def test_a_full_disk_is_one_error_that_names_path_and_cause_and_loses_nothing(tmp_path, name, write, limit):
+    pytest.importorskip("resource")
+    write(tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    (message, exit_code, hint), _ = run_in_child(lambda: write_limited(write, tmp_path / name, limit))
+    assert str(tmp_path) in message and name in message and "File too large" in message and "\n" not in message
+    assert exit_code == 2 and hint
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after.keys() == before.keys(), "something was left behind"
+    assert after == before, "what was there is not what it was"
+
+
+def write_as_nobody(write: Callable[[Path], None], path: Path) -> list:
+    if os.getuid() == 0:  # whom no permission keeps out
+        os.setuid(65534)
+    return catch(write, path)
+
+
+@fork_only
+@pytest.mark.parametrize("write", [write_long_text, write_long_tensor, save_tiny_checkpoint])
+@pytest.mark.parametrize("place", ["file/x", "file/deeper/x", "read-only/x", "read-only/deeper/x", "closed/x", "closed/deeper/x"])
+def test_a_place_that_cannot_be_written_is_one_error(tmp_path, write, place):
+    write(tmp_path / "all is imported")
+    with TemporaryDirectory() as name:  # pytest's own is closed to others
+        os.chmod(name, 0o755)
+        write_text(Path(name, "file"), "")
+        for below, mode in (("read-only", 0o555), ("closed", 0)):
+            Path(name, below).mkdir(mode)
+        (message, exit_code, hint), _ = run_in_child(lambda: write_as_nobody(write, Path(name, place)))
+    assert message.startswith("cannot ") and name in message and place.partition("/")[0] in message and "\n" not in message
+    assert exit_code == 2 and hint
+
+
+@pytest.mark.skipif(not PERMANENT_EIO.exists(), reason="this system has no /proc/self/mem, the one file that fails when read")
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "model.safetensors", "pytorch_model.bin", MANIFEST])
+def test_a_disk_that_fails_while_it_is_read_is_one_error_that_names_the_file(tmp_path, name):
+    from minbert.weights import load_folder
+    from tests.small_run import save_tiny_bert
+
+    folder = save_tiny_bert(tmp_path / "bert")
+    if name != MANIFEST:
+        (folder / MANIFEST).unlink()
+    if name == "pytorch_model.bin":
+        (folder / "model.safetensors").unlink()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(PERMANENT_EIO)
+    with pytest.raises(MinbertError, match=f"cannot read .*{name}: Input/output error") as caught:
+        load_folder(folder)
+    assert "disk" in caught.value.hint

@@ -12,6 +12,9 @@ def parser() -> Parser:
     made = Parser(prog="it.py")
     made.add_argument("--batch_size", type=number(int, 1, 100))
     made.add_argument("--option", choices=["pretrain", "finetune"])
+    made.add_argument("--lr", type=number(float, 0, 1, "low"))
+    made.add_argument("--sst_dev")
+    made.add_argument("--sts_dev")
     return made
 
 
@@ -33,13 +36,46 @@ def test_only_the_name_of_a_flag_is_rewritten():
     (["--batch_size", "many"], "'many' is not a whole number", "--help"),
     (["--batch_size"], "expected one argument", "--help"),
     (["--option", "pretain"], "invalid choice: 'pretain'", "did you mean --option pretrain?"),
+    (["--option", ""], "invalid choice: ''", "--help"),
     (["finetun"], "unrecognized arguments: finetun", "did you mean --option finetune?"),
-    (["--resume", "auto"], "--resume is not built yet", "leave --resume out"),
+    (["--l", "1"], "unknown flag --l", "did you mean --lr?"),
+    (["-lr", "1"], "unknown flag -lr", "did you mean --lr?"),
+    (["---lr", "1"], "unknown flag --_lr", "did you mean --lr?"),
+    (["--st_dev", "x"], "unknown flag --st_dev", "did you mean --sst_dev or --sts_dev?"),
+    (["--lr", "1e-5x"], "'1e-5x' is not a number above 0 and at most 1", "--help"),
+    (["--lr", "-1e-5"], "'-1e-5' is not a number above 0 and at most 1", "--help"),
 ])
 def test_a_mistake_is_named_with_the_nearest_right_thing(typed, message, hint):
     with pytest.raises(MinbertError) as caught:
         parser().parse_args(typed)
     assert message in str(caught.value) and hint in caught.value.hint
+
+
+def test_a_positional_choice_gets_the_closest_one():
+    made = Parser(prog="it.py")
+    made.add_argument("action", choices=["check", "download"])
+    with pytest.raises(MinbertError) as caught:
+        made.parse_args(["chekc"])
+    assert caught.value.hint == "did you mean check?"
+
+
+def test_of_a_flag_given_twice_the_last_counts_and_the_help_says_so():
+    assert parser().parse_args(["--lr", "1e-3", "--lr", "1e-4"]).lr == 1e-4
+    assert "given twice the last one counts" in parser().format_help()
+
+
+@pytest.mark.parametrize("typed", [["--", "--well-made"], ["--well-made film"], ["-dull, too"], ["-"]])
+def test_a_sentence_may_begin_with_a_hyphen(typed):
+    made = Parser(prog="it.py")
+    made.add_argument("sentence")
+    assert made.parse_args(typed).sentence == typed[-1]
+
+
+@pytest.mark.parametrize("kind, text", [(int, "1_0"), (int, "٣"), (float, "0_1"), (float, "٠.٣"), (int, "1e1"), (int, "9" * 5000),
+                                        (float, "0x1"), (float, "1e999"), (int, "")])
+def test_a_number_is_plain_digits(kind, text):
+    with pytest.raises(argparse.ArgumentTypeError, match="number of at least 0 and at most 100"):
+        number(kind, 0, 100)(text)
 
 
 @pytest.mark.parametrize("text, allowed", [("0", False), ("1e-5", True), ("1", True), ("nan", False), ("inf", False),

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from minbert import download, hub
-from minbert.files import MinbertError, write_text
+from minbert import BertModel, download, hub
+from minbert.files import MinbertError, sha256, write_text
 from minbert.hub import find_model
+from tests.small_run import save_tiny_bert
 
 CACHE_SETTINGS = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HF_ENDPOINT")
 FILES = {"config.json": b'{"a": 1}', "vocab.txt": b"[PAD]\n", "tokenizer_config.json": b"{}",
@@ -298,6 +299,63 @@ def test_a_cache_that_cannot_be_written_is_named(fake_hub, tmp_path):
     write_text(tmp_path / "cache", "a file where the cache should be")
     error = refusal("bert-base-uncased")
     assert str(tmp_path / "cache") in str(error) and "HF_HOME" in error.hint
+
+
+def make_blobs(folder: Path) -> Path:
+    """A model in the hub's cache as its library stores it: links to files that are named by their hashes."""
+    blobs, snapshot = folder / "blobs", folder / "snapshots" / "0123abcd"
+    save_tiny_bert(folder / "made")
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "vocab.txt", "model.safetensors"):
+        content = (folder / "made" / name).read_bytes()
+        large = name == "model.safetensors"
+        digest = hashlib.sha256(content) if large else hashlib.sha1(b"blob %d\0" % len(content) + content)
+        (blobs / digest.hexdigest()).write_bytes(content)
+        (snapshot / name).symlink_to(Path("..", "..", "blobs", digest.hexdigest()))
+    write_text(folder / "refs" / "main", snapshot.name)
+    return snapshot
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "model.safetensors"])
+def test_a_damaged_file_of_the_cache_is_refused_when_it_is_loaded(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    snapshot = make_blobs(tmp_path / "models--bert-base-uncased")
+    BertModel.from_pretrained("bert-base-uncased")
+    blob = (snapshot / name).resolve()
+    content = bytearray(blob.read_bytes())
+    content[-2] ^= 1
+    blob.write_bytes(content)
+    for way in ("bert-base-uncased", snapshot):
+        with pytest.raises(MinbertError, match=f"SHA-256 mismatch for .*{name}: it is damaged, or was altered") as caught:
+            BertModel.from_pretrained(way)
+        assert f"delete {blob}" in caught.value.hint and "downloads it again" in caught.value.hint
+    blob.unlink()
+    assert "is not on this machine" in str(refusal("bert-base-uncased")), "what the hint says must lead to a download"
+
+
+def test_a_cache_without_links_is_loaded_as_it_is(tmp_path, monkeypatch):
+    """As on Windows: nothing says what its files should be."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    snapshot = make_blobs(tmp_path / "models--bert-base-uncased")
+    for path in snapshot.iterdir():
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    BertModel.from_pretrained("bert-base-uncased")
+
+
+def test_the_weights_of_a_model_are_hashed_once_in_a_programs_life(tmp_path, monkeypatch):
+    snapshot = make_blobs(tmp_path / "models--bert-base-uncased")
+    hashed = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: hashed.append(file.name) or digest(file, kind))
+    now = time.time()
+    monkeypatch.setattr("minbert.files.time.time", lambda: now + 10)  # the files are no longer new
+    for _ in range(2):
+        BertModel.from_pretrained(snapshot)
+        assert sha256(snapshot / "model.safetensors") == (snapshot / "model.safetensors").resolve().name
+    assert len(hashed) == 1
 
 
 def test_the_folder_of_a_run_is_told_where_its_model_lies(tmp_path):

@@ -2,13 +2,13 @@
 
 import json
 import random
-from dataclasses import FrozenInstanceError, dataclass, fields
+from dataclasses import FrozenInstanceError, dataclass
 from typing import get_args, get_type_hints
 
 import pytest
 
 from minbert.files import MinbertError
-from multitask.recipe import ENCODINGS, PRETRAINING, Expected, OptimizerRecipe, Recipe, StageRecipe, TaskRecipe
+from multitask.recipe import ENCODINGS, PRETRAINING, Expected, OptimizerRecipe, Recipe, TaskRecipe
 from multitask.recipe_files import load_recipe, to_toml
 from multitask.strict_toml import Fault, build, key, write_keys
 
@@ -177,11 +177,11 @@ BAD_FILES = [
     ('schedule = "round_robin"', 'schedule = "anealed"', "stages[0].schedule: 'anealed' is not one of "
      "'round_robin', 'sequential_epoch', 'sequential_tasks', 'budgeted'"),
     ('schedule = "round_robin"', 'schedul = "round_robin"',
-     "stages[0].schedul: unknown key; did you mean 'schedule'?"),
+     "stages[0].schedul: unknown key"),
     ('source = "the test"', "", "source: this key is missing"),
     ("learning_rate = 3e-5", "", "optimizer.learning_rate: this key is missing"),
     ("epochs = 2\n", "", "stages[0].epochs: this key is missing"),
-    ("learning_rate = 3e-5", 'learning_rate = "1e-5x"', "optimizer.learning_rate: '1e-5x' is not a number"),
+    ("learning_rate = 3e-5", 'learning_rate = "1e-5x"', "optimizer.learning_rate: '1e-5x' is not a number such as 0.1 or 1e-5"),
     ("learning_rate = 3e-5", "learning_rate = true", "optimizer.learning_rate: true is not a number"),
     ("learning_rate = 3e-5", "learning_rate = nan", "optimizer.learning_rate: nan is not a number"),
     ("learning_rate = 3e-5", "learning_rate = inf", "optimizer.learning_rate: inf is not a number"),
@@ -194,7 +194,7 @@ BAD_FILES = [
     ("hidden = [64]", "hidden = [64]\ndropout = 1",
      "tasks.sst.dropout: 1.0 is out of range: it must be at least 0 and below 1"),
     ("3e-5", "3e-5\nbetas = [0.9, 1.0]", "optimizer.betas[1]: 1.0 is out of range"),
-    ("3e-5", "3e-5\nbetas = [0.9]", "optimizer.betas: a list of 1 is not a list of 2"),
+    ("3e-5", "3e-5\nbetas = [0.9]", "optimizer.betas: a list of 1 is not a list of 2, such as [0.1, 0.1]"),
     ("3e-5", "3e-5\namsgrad = 1", "optimizer.amsgrad: 1 is not true or false"),
     ('source = "the test"', 'source = "the\\ntest"', "source: 'the\\ntest' is not one line of plain text"),
     ('source = "the test"', "source = 2024-01-01", "source: 2024-01-01 is not one line of plain text"),
@@ -205,13 +205,13 @@ BAD_FILES = [
     ('name = "mine"', 'name = "../mine"', "name: '../mine' is not made of a-z"),
     ('name = "mine"', 'name = "/mine"', "name: '/mine' is not made of a-z"),
     ('name = "mine"', 'name = "Mine"', "name: 'Mine' is not made of a-z"),
-    ("[tasks.para]", "[tasks.paras]", "tasks.paras: unknown key; did you mean 'para'?"),
+    ("[tasks.para]", "[tasks.paras]", "tasks.paras: unknown key"),
     ("[optimizer]\nlearning_rate = 3e-5", "", "optimizer: this key is missing"),
     ("[expected]\nsts = 0.9", "[expected]\nsts = 90", "expected.sts: 90.0 is out of range"),
     ('sts_scale = "r"', "", "expected.sts_scale: sts and its scale"),
     ('objectives = ["sts"]', "objectives = []",
      "stages[1].objectives: a list of 0 is not a list of 1 or more"),
-    ('objectives = ["sts"]', 'objectives = "sts"', "stages[1].objectives: 'sts' is not a list of 1 or more"),
+    ('objectives = ["sts"]', 'objectives = "sts"', "stages[1].objectives: 'sts' is not a list of 1 or more, such as [\"sst\"]"),
     ('objectives = ["sts"]', 'objectives = ["sts", "sts"]',
      "stages[1].objectives[1]: 'sts' is in the list twice"),
     ('objectives = ["sts"]', 'objectives = ["cfimdb"]',
@@ -265,13 +265,13 @@ def test_a_bad_file_is_told_file_place_value_and_rule_in_one_line(write, old, ne
 def test_tables_where_values_belong_and_the_reverse_are_told(write):
     plain = GOOD[:GOOD.index("[[stages]]")]
     told = complaint(write(plain + "[stages]\nepochs = 1"))
-    assert told == "mine.toml: stages: a table is not a list of 1 or more"
+    assert told == "mine.toml: stages: a table is not a list of 1 or more, such as [{key = value}]"
     told = complaint(write("stages = []\n" + plain))
-    assert told == "mine.toml: stages: a list of 0 is not a list of 1 or more"
-    assert complaint(write("stages = [3]\n" + plain)) == "mine.toml: stages[0]: 3 is not a table"
+    assert told == "mine.toml: stages: a list of 0 is not a list of 1 or more, such as [{key = value}]"
+    assert complaint(write("stages = [3]\n" + plain)) == "mine.toml: stages[0]: 3 is not a table, such as {key = value}"
     assert complaint(write('name="a"\nsource="b"\ntasks=3\n' + GOOD[GOOD.index("[optimizer]"):])) \
-        == "mine.toml: tasks: 3 is not a table"
-    assert complaint(write(GOOD + "[seed]")) == "mine.toml: seed: a table is not a whole number"
+        == "mine.toml: tasks: 3 is not a table, such as {key = value}"
+    assert complaint(write(GOOD + "[seed]")) == "mine.toml: seed: a table is not a whole number such as 3"
 
 
 BAD_STAGES = [  # settings of GOOD's second stage, which trains sts; what is told
@@ -288,7 +288,7 @@ BAD_STAGES = [  # settings of GOOD's second stage, which trains sts; what is tol
     (["smart.mode=sign", "smart.step_size=1e-3"], "smart.step_size: only goes with mode = 'paper' or 'normalize'"),
     (["smart.weight=0"], "smart.weight: 0.0 is out of range: it must be above 0"),
     (["select_by=cfimdb", "patience=1"], "select_by: 'cfimdb' is not one of the recipe's tasks"),
-    (['objectives=["rankin"]'], "objectives[0]: 'rankin' is no objective; did you mean 'ranking'?"),
+    (['objectives=["rankin"]'], "objectives[0]: 'rankin' is no objective"),
     (['objectives=["ranking"]', "train=last-linear-layer"], "objectives[0]: 'ranking' needs one shared encoder that is trained"),
     (['objectives=["simcse"]', "select_by=loss", "patience=1"], "select_by: 'simcse' has no loss on dev"),
     (['objectives=["ranking"]', "patience=2"], "select_by: it must be 'loss' for patience or end_with = 'best'"),
@@ -323,43 +323,10 @@ def test_files_that_cannot_be_read_are_told_by_name(write, tmp_path):
     assert complaint(write(b'name = "\xff"', "latin.toml")).startswith("latin.toml: not valid TOML: 'utf-8'")
 
 
-def test_an_unknown_name_gets_the_closest_and_cannot_leave_the_recipes_folder():
-    assert complaint("quik").startswith("no recipe is called 'quik'; closest: 'quick', ")
-    assert "closest: 'baseline', " in complaint("base_line")
-    assert "closest: '" in complaint("zzzzzz"), "something to choose from is named even if nothing is close"
+def test_an_unknown_name_cannot_leave_the_recipes_folder():
+    assert complaint("quik") == "no recipe is called 'quik'"
     assert complaint("../recipes/quick").startswith("no recipe is called")
     assert complaint("").startswith("no recipe is called")
-
-
-def keys_with_places():
-    """(where it stands as a --set prefix, key) of every key there is."""
-    for kind, prefix in ((Recipe, ""), (Expected, "expected."), (TaskRecipe, "tasks.sst."),
-                         (OptimizerRecipe, "optimizer."), (StageRecipe, "stages.0.")):
-        for one in fields(kind):
-            yield prefix, one.name, [other.name for other in fields(kind)]
-    for name in ENCODINGS:
-        yield "tasks.", name, list(ENCODINGS)
-
-
-def typos(word, generator):
-    """Words one slip away: a letter left out, doubled, swapped with the next or replaced."""
-    at = generator.randrange(len(word) - 1)
-    other = generator.choice("abcdefghijklmnopqrstuvwxyz")
-    return {word[:at] + word[at + 1:], word[:at] + word[at] + word[at:], word[:at] + other + word[at + 1:],
-            word[:at] + word[at + 1] + word[at] + word[at + 2:]}
-
-
-def test_every_mistyped_key_is_refused_and_nearly_always_the_right_one_is_suggested(write):
-    generator = random.Random(0)
-    write(GOOD)
-    right = []
-    for prefix, name, siblings in keys_with_places():
-        for typo in typos(name, generator) - set(siblings):
-            message = complaint("mine.toml", f"{prefix}{typo}=1")
-            assert f"{prefix}{typo}".replace("stages.0", "stages[0]") + ": unknown key" in message
-            right.append(f"did you mean '{name}'?" in message)
-    assert len(right) > 150
-    assert sum(right) / len(right) >= 0.95, f"only {sum(right)} of {len(right)} suggestions are right"
 
 
 # extends
@@ -458,8 +425,7 @@ def test_a_wrong_extends_is_told(write):
         told = complaint(write(CHILD.replace('"mine.toml"', value)))
         assert told.startswith(f"mine.toml: extends: no recipe is called '{value}'")
     assert "null byte" in complaint(write(CHILD.replace("mine.toml", "a\\u0000.toml")))
-    assert complaint(write(CHILD.replace("mine.toml", "quik"))).startswith(
-        "mine.toml: extends: no recipe is called 'quik'; closest: 'quick', ")
+    assert complaint(write(CHILD.replace("mine.toml", "quik"))) == "mine.toml: extends: no recipe is called 'quik'"
     assert "nothing.toml" in complaint(write(CHILD.replace("mine.toml", "nothing.toml")))
 
 
@@ -492,9 +458,9 @@ def test_an_empty_setting_takes_a_key_out(write):
 BAD_SETTINGS = [
     ("stages.7.epochs=3", "stages: a list of 2; there is no '7' in it"),
     ("stages.3.epochs=3", "stages: a list of 2; there is no '3' in it"),
-    ("stages.-1.epochs=3", "stages: a list of 2; there is no '-1' in it"),
+    ("stages.-1.epochs=3", "stages.-1: unknown key"),
     ("stages.*.epochs=3", "a setting is KEY=VALUE"),
-    ("stages.epochs=3", "stages: a list of 2; there is no 'epochs' in it"),
+    ("stages.epochs=3", "stages.epochs: unknown key"),
     ("stages.0.objectives.5=sst", "stages[0].objectives: a list of 2; there is no '5' in it"),
     ("stages.0.epochs=0", "stages[0].epochs: 0 is out of range: it must be at least 1"),
     ("stages.0.epochs.x=1", "stages[0].epochs: a table is not a whole number"),
@@ -502,7 +468,7 @@ BAD_SETTINGS = [
     ("seed.x=1", "seed: a table is not a whole number"),
     ("optimizer.warmup=1e-5x", "optimizer.warmup: '1e-5x' is not a number"),
     ("optimizer.clip=", "optimizer.clip: '' is not a number"),
-    ("optimizr.clip=1", "optimizr: unknown key; did you mean 'optimizer'?"),
+    ("optimizr.clip=1", "optimizr: unknown key"),
     ("name=", "name: this key is missing"),
     ("extends=quick", "extends: unknown key"),
     ("stages.0.epochs", "a setting is KEY=VALUE"),

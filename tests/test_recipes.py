@@ -47,7 +47,7 @@ WITHOUT_A_ROW = {
     "RDropRecipe": {"weight", "form", "tasks"},
     "PretrainingRecipe": {"mask_rate", "mask_choice", "whole_word"},
     "StageRecipe": {"probabilities", "resample", "weights", "visit_self", "merge", "r_drop"},
-    "Recipe": {"model", "precision"},
+    "Recipe": {"model", "precision", "save_minutes", "save_steps"},
 }
 
 

@@ -10,7 +10,6 @@ from small_run import examples
 from multitask.evaluate import Score, summarise
 from multitask.record import (
     EpochLog,
-    append_line,
     describe_epoch,
     describe_step,
     find_faint,
@@ -100,12 +99,6 @@ def test_the_log_means_the_steps_of_its_epoch():
 def test_nan_is_null_in_json_at_any_depth():
     text = to_json({"a": [NAN, {"b": Score(NAN, 0.5, math.inf)}], 3: (1, "nan")})
     assert json.loads(text) == {"a": [None, {"b": {"value": None, "low": 0.5, "high": None}}], "3": [1, "nan"]}
-
-
-def test_the_log_file_grows_by_whole_lines(tmp_path):
-    for line in ("one", "two"):
-        append_line(tmp_path / "log", line)
-    assert (tmp_path / "log").read_text() == "one\ntwo\n"
 
 
 def test_the_screen_names_undefined_scores_the_best_epoch_and_what_was_not_scored():

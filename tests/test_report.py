@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from saved_run import add_report_keys, logits, make_run
+from saved_run import logits, make_run
 from small_run import data, examples, recipe, save_tiny_bert
 
 from minbert.files import MinbertError, write_text
@@ -29,7 +29,6 @@ def folder(tmp_path) -> Path:
     """A finished run with hostile sentences."""
     make_run(tmp_path / "run", {"sst": ([0, 4, 2], logits([0, 4, 3])), "sts": ([1.0, 2.0, 5.0], [1.0, 3.0, 4.0])})
     path = tmp_path / "run"
-    add_report_keys(path)
     write_texts(path / "texts" / "sst-dev.csv", ["sst0", "sst1", "sst2"], [("a film",), (HOSTILE,), ("中" * 2500,)])
     write_texts(path / "texts" / "sts-dev.csv", ["sts0", "sts1", "sts2"], [("a b", "a c"), (HOSTILE, HOSTILE), ("y", "z")])
     write_epochs(path, 2)
@@ -70,6 +69,17 @@ def test_every_figure_that_is_linked_is_there_and_the_other_way_round(folder, em
     names = {Path(link).stem for link in linked(folder)}
     assert names == {"train-loss", "penalties", "scores", "sst-confusion", "sst-errors", "sst-distribution", "sst-length",
                      "sts-scatter", "sts-errors", "sts-distribution", "sts-length", "sts-overlap"}
+
+
+def test_a_report_made_again_leaves_no_figure_of_the_earlier_one(folder, tmp_path, empty_figures, monkeypatch):
+    other, out = make_run(tmp_path / "other", {"sst": ([0, 4, 2], logits([0, 4, 3]))}), tmp_path / "out"
+    write_report(read_run(folder), out)
+    (out / "figures" / "mine.png").touch()
+    write_report(read_run(other), out)
+    assert {path.name for path in (out / "figures").iterdir()} == {Path(link).name for link in linked(out)} | {"mine.png"}
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    write_report(read_run(other), out)
+    assert [path.name for path in (out / "figures").iterdir()] == ["mine.png"] and linked(out) == []
 
 
 @pytest.mark.slow
@@ -138,7 +148,6 @@ def test_a_broken_line_before_the_last_is_an_error_with_its_number(folder, line)
 
 def test_several_runs_get_their_curves_in_one_figure(folder, tmp_path, capsys, empty_figures):
     other = make_run(tmp_path / "other", {"sst": ([0, 4, 2], logits([0, 4, 3]))}, seed=2)
-    add_report_keys(other)
     write_epochs(other, 3)
     assert run_command(main, [str(folder), str(other), "--out", str(tmp_path / "both")]) == 0
     text = (tmp_path / "both" / "comparison.md").read_text(encoding="utf-8")
@@ -150,14 +159,29 @@ def test_several_runs_get_their_curves_in_one_figure(folder, tmp_path, capsys, e
     assert "comparison.md" in capsys.readouterr().out
 
 
+def change_results(folder: Path, name: str, value: object) -> None:
+    path = folder / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {name: value}), encoding="utf-8")
+
+
 @pytest.mark.parametrize("spoil, message", [
     (lambda folder: (folder / "results.json").unlink(), "holds no finished run"),
     (lambda folder: (folder / "results.json").write_text("{"), "is not JSON"),
     (lambda folder: (folder / "results.json").write_text((folder / "results.json").read_text().replace("select_by", "x")),
      "lacks select_by"),
     (lambda folder: (folder / "results.json").write_text(re.sub(r'"majority": {[^}]*}', '"majority": {}',
-                                                                (folder / "results.json").read_text())), "lacks majority"),
+                                                                (folder / "results.json").read_text())),
+     "'dev.majority.sst' is 'missing'"),
     (lambda folder: (folder / "recipe.toml").unlink(), "recipe.toml"),
+    (lambda folder: change_results(folder, "hardware", {"hardware": None}), "lacks words in hardware"),
+    (lambda folder: change_results(folder, "hardware", {"device": "cpu"}), "lacks words in hardware"),
+    (lambda folder: change_results(folder, "facts", []), "lacks facts"),
+    (lambda folder: change_results(folder, "facts", {"model": ["x"]}), "lacks words in facts"),
+    (lambda folder: change_results(folder, "seconds", float("nan")), "lacks seconds"),
+    (lambda folder: change_results(folder, "seed", 2), "'seed' is '2', but must be '1'"),
+    (lambda folder: change_results(folder, "dev", {"tasks": {"sst": {}, "sts": {}}}), "'dev.tasks.sst.accuracy' is 'missing'"),
+    (lambda folder: change_results(folder, "dev", {"tasks": {"s\x1b[31m": {}}}), "'s\\x1b[31m': not a task"),
+    (lambda folder: change_results(folder, "test", []), "lacks test scores"),
     (lambda folder: (folder / "outputs" / "sst-dev.csv").write_text("id,label,output_0\n"), "sst-dev.csv"),
     (lambda folder: (folder / "metrics.jsonl").write_bytes(b"\xff\xfe\n\n"), "metrics.jsonl:1: is not JSON"),
 ])

@@ -50,3 +50,8 @@ def test_a_score_whose_interval_reaches_the_constant_answers_is_a_guess():
     assert guesses(some) == ["sts"], "an undefined correlation is no better than a constant answer"
     some["dev"]["majority"]["sst"] = 0.48  # inside .47 to .53
     assert guesses(some) == ["sst", "sts"]
+
+
+def test_only_scores_are_taken_for_scores():
+    odd = results("sst") | {"facts": {"model": "x", "data_sha256": {"value": "x", "low": None, "high": None}}}
+    assert "- model: x" in summary_text(recipe(), odd)

@@ -16,12 +16,17 @@ from minbert.bert import BertModel
 from minbert.files import MinbertError, verify_manifest
 from minbert.weights import save_model
 from multitask.checkpoint import build_model, load_checkpoint
-from multitask.command_line import run_seeds
+from multitask.epochs import StageRun
 from multitask.evaluate import Score, predict
+from multitask.interrupt import Interrupt
 from multitask.judge import Judge
+from multitask.launch import run_seeds
+from multitask.plan import describe_plan
+from multitask.progress import Best, Progress
+from multitask.recipe import Recipe
 from multitask.recipe_files import load_recipe
 from multitask.record import is_better
-from multitask.run import Setting, describe_plan, run, train_stage
+from multitask.run import Setting, run
 from multitask.run_folder import read_predictions, read_run
 from multitask.stage import Parts, TaskData
 
@@ -38,6 +43,12 @@ def model_folder(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     save_model(folder, config(), BertModel(config()), VOCABULARY)
     return folder
+
+
+def train_stage(some_recipe: Recipe, index: int, parts: Parts, setting: Setting, best: Best | None) -> Best | None:
+    progress = Progress(best=best)
+    StageRun(some_recipe, index, parts, setting, progress).train(Interrupt())
+    return progress.best
 
 
 def make_setting(model_folder: Path, folder: Path, **changes) -> Setting:
@@ -134,16 +145,14 @@ def test_a_damaged_checkpoint_is_refused(finished, tmp_path, harm, message):
 
 
 def test_an_interrupted_run_keeps_the_best_checkpoint(model_folder, tmp_path, monkeypatch):
-    from multitask import run as module
-
     setting, calls = make_setting(model_folder, tmp_path), []
 
-    def interrupt(path, line):
-        calls.append(line)
+    def interrupt(record):
+        calls.append(record)
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "append_line", interrupt)
+    monkeypatch.setattr("multitask.epochs.to_json", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(recipe(epochs=3), setting)
     assert load_checkpoint(setting.folder / "best").recipe.name == "test"
@@ -211,7 +220,8 @@ def test_the_command_line_trains_evaluates_and_predicts(model_folder, tmp_path):
     (["--epochs", "0"], ["--epochs", "'0' is not a whole number of at least 1"]),
     (["--hidden_dropout_prob", "1.5"], ["--hidden_dropout_prob", "of at least 0 and below 1"]),
     (["--batch_size", "2.5"], ["--batch_size", "whole number"]),
-    (["--resume", "auto"], ["--resume is not built yet"]),
+    (["--resume", "nowhere"], ["nowhere is no folder", "--resume takes a run folder"]),
+    (["--time_limit", "3"], ["'3' is not a time such as 3h"]),
     (["--recipe", "basline"], ["basline", "baseline"]),
     (["--set", "stages.0.epoch=3"], ["stages", "epochs"]),
     (["--sst_train", "nowhere.csv"], ["no such file: nowhere.csv"]),
@@ -296,7 +306,7 @@ def test_ctrl_c_ends_cleanly_and_keeps_the_best_checkpoint(model_folder, tmp_pat
     running.send_signal(signal.SIGINT)
     output, errors = running.communicate(timeout=60)
     assert running.returncode == 130 and "Traceback" not in errors, errors
-    assert "the best checkpoint of the finished epochs is kept in" in output
+    assert "the best checkpoint so far is" in output and "--resume" in output
     assert load_checkpoint(tmp_path / "run" / "best").recipe.name == "baseline"
     assert not (tmp_path / "predictions/sst-dev-output.csv").exists()
 
@@ -529,7 +539,7 @@ def test_the_outputs_on_disk_decode_to_the_predictions(split, finished):
 
 def test_several_seeds_run_in_a_row_and_only_the_first_writes_the_courses_files(model_folder, tmp_path, capsys):
     setting = make_setting(model_folder, tmp_path)
-    run_seeds(replace(recipe(epochs=1), seed=7), setting, 2)
+    run_seeds(replace(recipe(epochs=1), seed=7), setting, 2, Interrupt())
     assert sorted(path.name for path in setting.folder.iterdir()) == ["seed-7", "seed-8"]
     results = [json.loads((setting.folder / name / "results.json").read_text()) for name in ("seed-7", "seed-8")]
     assert [one["seed"] for one in results] == [7, 8]
@@ -582,7 +592,7 @@ def test_a_plan_does_not_encode_all_the_data_of_a_frozen_stage(model_folder, tmp
 
 
 def test_the_plan_counts_a_frozen_stages_encoding_once_and_not_in_every_epoch(model_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("multitask.run.time_step", lambda steps, total: next(steps) and 60.0)  # every step takes a minute
+    monkeypatch.setattr("multitask.plan.time_step", lambda steps, total: next(steps) and 60.0)  # every step takes a minute
     for stage, minutes in (({**HEADS, "epochs": 5}, 4), ({**HEADS, "epochs": 5, "frozen_dropout": True}, 20),
                            ({"epochs": 5}, 60)):
         plan = describe_plan(staged(stage), make_setting(model_folder, tmp_path))
@@ -590,6 +600,6 @@ def test_the_plan_counts_a_frozen_stages_encoding_once_and_not_in_every_epoch(mo
 
 
 def test_tasks_that_no_stage_trains_are_named():
-    from multitask.command_line import find_untrained
+    from multitask.launch import find_untrained
 
     assert find_untrained(recipe(objectives=("sst",))) == ["para", "sts"] and find_untrained(recipe()) == []

@@ -33,8 +33,7 @@ def make(folder: Path, sst=0.511, para=0.877, r=0.892, examples=(1101, 40427, 86
     results["dev"] |= {"overall_raw": score((sst + para + r) / 3 if known else None),
                        "overall_normalised": score((sst + para + (r + 1) / 2) / 3 if known else None),
                        "examples": dict(zip(("sst", "para", "sts"), examples, strict=True))}
-    path.write_text(json.dumps(results))
-    return Row(folder, find_runs(folder))
+    return Row(folder, [Run(folder, results, load_recipe(folder / "recipe.toml"))])
 
 
 def cells(rows: list[Row], line: int = 0) -> dict[str, str]:
@@ -75,9 +74,9 @@ def test_a_recipe_without_expected_scores_has_empty_cells(tmp_path):
 
 
 def test_seeds_become_one_row_with_mean_and_deviation(tmp_path):
-    for seed, sst in enumerate((0.50, 0.52, 0.54)):
-        make(tmp_path / f"seed-{seed}", sst=sst, seed=seed, seconds=60.0 * (seed + 1), expected=BOTH)
-    row = Row(tmp_path, find_runs(tmp_path))
+    runs = [make(tmp_path / f"seed-{seed}", sst=sst, seed=seed, seconds=60.0 * (seed + 1), expected=BOTH).runs[0]
+            for seed, sst in enumerate((0.50, 0.52, 0.54))]
+    row = Row(tmp_path, runs)
     assert cells([row])["sst"] == "0.520 ± 0.020" and cells([row])["sst: the report's"] == "0.500, difference +0.020"
     (line,) = read_csv([row])
     assert line["seeds"] == "3" and float(line["sst_sd"]) == pytest.approx(0.02) and line["sst_low"] == ""
@@ -120,16 +119,13 @@ def test_text_from_outside_cannot_break_the_table(tmp_path):
 
 
 def test_an_ensembles_row_says_how_it_was_scored(tmp_path):
-    make(tmp_path)
-    path = tmp_path / "results.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"members": {}, "notes": {"dev": "cross-fitted"}}))
-    (tmp_path / "recipe.toml").unlink()
-    row = Row(tmp_path, find_runs(tmp_path))
+    [run] = make(tmp_path).runs
+    row = Row(tmp_path, [Run(tmp_path, run.results | {"members": {}, "notes": {"dev": "cross-fitted"}}, None)])
     assert find_remarks(row) == ["cross-fitted"] and row.report("sst") == (None, None, None)
 
 
 def test_the_command_prints_or_writes(tmp_path, capsys):
-    make(tmp_path / "a", expected=BOTH)
+    make_run(tmp_path / "a", {"sts": ([0, 1, 2, 3, 4], [0, 2, 1, 3, 4])}, expected=BOTH)
     assert run_command(main, [str(tmp_path / "a")]) == 0
     printed = capsys.readouterr().out
     assert run_command(main, [str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0

@@ -330,7 +330,7 @@ def test_a_config_that_is_missing_or_no_config_is_refused(folder):
         write_text(folder / "config.json", text)
         with pytest.raises(MinbertError, match="config.json"):
             load_folder(folder)
-    (folder / "config.json").unlink()
+    (without_manifest(folder) / "config.json").unlink()
     with pytest.raises(MinbertError, match="cannot read .*config.json: No such file"):
         load_folder(folder)
 

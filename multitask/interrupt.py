@@ -1,0 +1,87 @@
+"""Ctrl-C, SIGTERM, a closed terminal and the time limit end a run where nothing is lost: after a step, with its state saved."""
+
+import _thread
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from multitask import processes
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+ECHO = 5.0  # seconds in which torchrun passes on to its processes the signal that they have got themselves
+RESERVE = 60.0  # seconds before the time limit, or a tenth of it: for the step being taken, and for saving
+
+
+class Stopped(KeyboardInterrupt):
+    """The run was asked to end. `exit_code` is 0 at the time limit, else 128 and the signal's number: 130 after Ctrl-C."""
+
+    def __init__(self, reason: str, exit_code: int) -> None:
+        super().__init__(reason)
+        self.reason, self.exit_code = reason, exit_code
+
+
+class Interrupt:
+    """Inside `with Interrupt():` a signal raises Stopped; inside its `deferred()` the first one is only remembered.
+
+    `deadline` is the moment of time.monotonic() at which the time limit ends, None without one. Outside the main thread,
+    where Python lets nobody handle signals, nothing is changed.
+    """
+
+    def __init__(self, deadline: float | None = None) -> None:
+        self.deadline, self.asked, self.asked_at, self.waits = deadline, None, 0.0, False
+        self.timer: threading.Timer | None = None
+
+    def __enter__(self) -> "Interrupt":
+        self.earlier = {}
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for name in SIGNALS:
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number and signal.getsignal(number) != signal.SIG_IGN:  # as after nohup
+                self.earlier[number] = signal.signal(number, self.handle)
+        if self.deadline is not None:
+            left = self.deadline - time.monotonic()
+            self.timer = threading.Timer(max(0.0, left - min(RESERVE, left / 10)), self.expire)
+            self.timer.daemon = True
+            self.timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.timer:
+            self.timer.cancel()
+        for number, handler in self.earlier.items():
+            signal.signal(number, handler)
+
+    def expire(self) -> None:
+        """The timer's thread can raise nothing in the main one: a signal does, and says what it means by `deadline`."""
+        self.deadline = 0.0
+        _thread.interrupt_main(signal.SIGTERM)
+
+    def handle(self, number: int, frame: object) -> None:
+        if number == signal.SIGTERM and self.deadline == 0.0:
+            stopped = Stopped("the time limit is reached", 0)
+        else:
+            stopped = Stopped(signal.Signals(number).name, 128 + number)
+        now = time.monotonic()
+        again = self.asked and (processes.count() == 1 or now - self.asked_at > ECHO)
+        if not self.waits or again:  # a second signal does not wait
+            raise stopped
+        if not self.asked:
+            self.asked, self.asked_at = stopped, now
+
+    def asked_anywhere(self) -> Stopped | None:
+        """`asked`, and with several processes also where another one was asked: all must stop after the same step."""
+        if not processes.any_of(self.asked is not None):
+            return None
+        return self.asked or Stopped("another process was asked to", 143)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Inside, the first signal sets `asked` and no more. The block looks at it where it may end."""
+        self.waits = True
+        try:
+            yield
+        finally:
+            self.waits = False

@@ -1,0 +1,162 @@
+"""Two processes on gloo train as one does: the same batches, gradients averaged before they are combined, one who writes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import save_tiny_bert
+from test_run import write_tables
+from two_processes import STAGES, train
+
+from minbert.tensor_files import read_tensors
+from multitask import processes
+
+ROOT = Path(__file__).parents[1]
+STEPS = 20
+
+
+def start(arguments: list[str], count: int = 2, **options) -> list[subprocess.Popen]:
+    """The command in so many processes, in the environment that torchrun would give them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    return [subprocess.Popen([sys.executable, *arguments], env=os.environ | own | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) for rank in range(count)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """What two processes trained, kind by kind."""
+    out = tmp_path_factory.mktemp("trained")
+    for process in start([str(ROOT / "tests/two_processes.py"), ",".join(STAGES), str(STEPS), str(out)]):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STAGES)
+def test_two_processes_take_the_steps_of_one(kind, trained):
+    one, (first, second) = train(kind, STEPS), (read_tensors(trained / f"{kind}-{rank}.safetensors") for rank in (0, 1))
+    assert len(one["rows"]) == STEPS
+    for name, expected in one.items():
+        assert torch.equal(first[name], second[name]), f"{name}: the processes have drifted apart"
+        difference = (first[name] - expected).abs().max()
+        assert difference <= 1e-6 * max(1.0, expected.abs().max()), \
+            f"{name} is {difference} away from one process's: is every task's gradient averaged before it is combined?"
+
+
+@pytest.mark.slow
+def test_two_processes_draw_different_dropout_masks(trained):
+    first, second = (read_tensors(trained / f"dropout-{rank}.safetensors") for rank in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first), "the weights have drifted apart"
+    once = train("sum", 3, dropout=0.5)
+    assert not torch.equal(once["losses"], first["losses"])
+
+
+def test_one_process_needs_no_others():
+    assert (processes.count(), processes.number(), processes.is_first()) == (1, 0, True)
+    rows = [1, 2, 3]
+    assert processes.own_part(rows) == rows and not processes.any_of(False) and processes.any_of(True)
+    values = torch.tensor([1.0, 2.0])
+    assert processes.sum_up(values) is values
+    generator = torch.get_rng_state()
+    processes.draw_apart(1, 2)
+    assert torch.equal(torch.get_rng_state(), generator), "one process keeps its random numbers"
+    processes.wait()
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_parts_of_a_batch_make_up_the_batch(count, monkeypatch):
+    monkeypatch.setattr(processes, "count", lambda: count)
+    for size in (1, 2, 3, 7, 8):
+        parts = []
+        for number in range(count):
+            monkeypatch.setattr(processes, "number", lambda number=number: number)
+            parts.append(processes.own_part(list(range(size))))
+        assert all(parts), "a process without a row would have no gradient to sum up"
+        if size >= count:
+            assert sorted(sum(parts, [])) == list(range(size))
+        else:
+            assert all(part == list(range(size)) for part in parts)
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("command")
+    model, tables = save_tiny_bert(folder / "model"), write_tables(folder / "tables")
+    return [str(ROOT / "multitask_classifier.py"), "--option", "finetune", "--model", str(model), "--data_dir", str(tables),
+            "--batch_size", "4", "--set", "max_length=32", "--set", "stages.0.schedule=joint_min", "--set",
+            "stages.0.combine=pcgrad"]
+
+
+def steps_saved(folder: Path) -> int:
+    return max((int(path.name[5:]) for path in folder.glob("last/step-*")), default=0)
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "this never happened"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_torchrun_trains_and_the_first_process_alone_writes(command, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run([*torchrun, *command, "--epochs", "2"], cwd=tmp_path, capture_output=True, text=True, timeout=240,
+                          env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("dev scores of the best checkpoint") == 1 and "2 processes" in done.stdout
+    assert (tmp_path / "runs/baseline/1/results.json").exists() and not (tmp_path / "runs/baseline/2").exists()
+    assert len((tmp_path / "predictions/sst-dev-output.csv").read_text().splitlines()) == 10
+
+
+def run_all(arguments: list[str], folder: Path, *, until=None, end=None) -> list[tuple[int, str, str]]:
+    """Exit status, output and errors of two processes; with `until`, `end` is called with them when that is true."""
+    running = start(arguments, cwd=folder)
+    if until:
+        wait_for(until)
+        end(running)
+    ended = [process.communicate(timeout=120) for process in running]
+    return [(process.returncode, *texts) for process, texts in zip(running, ended, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_process_that_dies_ends_the_other_and_the_run_can_go_on(victim, command, tmp_path):
+    out, killed = tmp_path / "run", []
+
+    def kill(running: list[subprocess.Popen]) -> None:
+        running[victim].kill()
+        killed.append(time.monotonic())
+
+    ends = run_all([*command, "--epochs", "100000", "--set", "save_steps=5", "--out", str(out)], tmp_path,
+                   until=lambda: steps_saved(out) >= 10, end=kill)
+    status, _, errors = ends[1 - victim]
+    assert time.monotonic() - killed[0] < 60
+    assert status == 2 and "another process has ended" in errors and "Traceback" not in errors, errors
+    alone = subprocess.run([sys.executable, command[0], "--resume", str(out)], cwd=tmp_path, capture_output=True, text=True)
+    assert alone.returncode == 2 and "it ran in 2 processes, these are 1" in alone.stderr
+
+
+@pytest.mark.slow
+def test_stopped_processes_go_on_to_the_same_bits(command, tmp_path):
+    run_all([*command, "--epochs", "3", "--out", str(tmp_path / "whole")], tmp_path)
+    parted = tmp_path / "parted"
+    arguments = [*command, "--epochs", "3", "--set", "save_steps=1", "--out", str(parted), "--resume", "auto"]
+    stopped = run_all(arguments, tmp_path, until=lambda: steps_saved(parted) >= 2,
+                      end=lambda running: [process.send_signal(signal.SIGTERM) for process in running])
+    assert [status for status, *_ in stopped] == [143, 143], stopped
+    assert steps_saved(parted) < 12, "it was over before it was stopped: this tests nothing"
+    again = run_all(arguments, tmp_path)
+    assert [status for status, *_ in again] == [0, 0] and "going on after step" in again[0][1], again
+    for name in ("best/model.safetensors", "best/heads.safetensors", "predictions/sts-test-output.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (parted / name).read_bytes(), name
