@@ -63,7 +63,7 @@ def add_common_flags(parser: Parser) -> None:
 
 def parse_deadline(text: str) -> float:
     """The moment of time.monotonic() that lies so far ahead; an argparse type."""
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    parts = re.fullmatch(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?", text)
     seconds = sum(int(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0
     if not seconds:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 3h, 90m, 45s or 1h30m")

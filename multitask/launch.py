@@ -112,8 +112,12 @@ def choose_folder(recipe: Recipe, flags: argparse.Namespace) -> Path:
     if flags.resume:
         for number in numbers:
             folder = Path("runs", recipe.name, str(number))
-            first = folder / f"seed-{recipe.seed}" if flags.seeds > 1 else folder
-            if (earlier := read_earlier(first)) and not find_differences(earlier, recipe):
+            try:
+                earlier = read_earlier(folder / f"seed-{recipe.seed}" if flags.seeds > 1 else folder)
+            except MinbertError as error:
+                print(f"note    {folder} is passed over: {error}", flush=True)
+                continue
+            if earlier and not find_differences(earlier, recipe):
                 return folder
         print(f"note    no run with these settings is in {new.parent}: a new one begins", flush=True)
     return new
