@@ -14,8 +14,6 @@ from minbert.console import lasting_streams, show_plainly
 from minbert.files import MinbertError
 from multitask.closest import closest, offer
 
-# Flags whose part is not built yet: refused in one line rather than ignored
-NOT_BUILT = ("resume", "time_limit")
 FLAG = re.compile(r"--\S+|-[A-Za-z]\S*")  # a sentence may begin with - too; it holds blanks
 
 

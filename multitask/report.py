@@ -39,7 +39,6 @@ def write_report(run: Run, folder: Path, with_tsne: bool = False) -> list[str]:
         sections["Sentences in the plane"] = [picture]
         write_rows(folder / "analysis" / "tsne.csv", ["id", "label", "perplexity", "x", "y"], rows)
     remove_figures(folder / "report.md")
-    write_text(folder / "report.md", report_text(found, sections, drawn=False, notes=found.notes))
     missing = draw(sections, folder)
     write_text(folder / "report.md", report_text(found, sections, not missing, [*found.notes, *missing]))
     return [*found.notes, *missing]

@@ -54,6 +54,8 @@ def run(recipe: Recipe, setting: Setting, interrupt: Interrupt | None = None) ->
         processes.wait()  # all have seen the folder as it was
         if complete:
             print(f"run     {folder} is already complete", flush=True)
+            if processes.is_first():
+                remove_leftovers(folder)  # of a report that was cut short
         else:
             train(recipe, setting, earlier, interrupt)
         if processes.is_first() and not (complete and (folder / "report.md").exists()):
@@ -158,8 +160,8 @@ def finish(recipe: Recipe, setting: Setting, parts: Parts, progress: Progress) -
     results = predict_splits(recipe, setting, parts, progress.best)
     results |= {"seconds": progress.seconds, "hardware": hardware(setting.device)}
     write_text(setting.folder / "best" / "README.md", model_card(recipe, setting.facts, setting.command, results))
-    write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
     drop_states(setting.folder / "last", keep=1)  # for more epochs; one is enough now
+    write_text(setting.folder / "results.json", to_json(results, indent=2) + "\n")
 
 
 def predict_splits(recipe: Recipe, setting: Setting, parts: Parts, best: Best) -> dict:
