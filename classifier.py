@@ -11,6 +11,7 @@ from pathlib import Path
 
 from minbert.hub import find_model
 from multitask import command_line as shared
+from multitask import processes
 from multitask.flags import Parser, run_command
 from multitask.launch import find_recorded, train_and_report
 from multitask.recipe_files import load_recipe
@@ -26,14 +27,15 @@ def main(arguments: list[str]) -> None:
     spelled = flags.option or mode  # the course's file names carry the mode as the student typed it
     earlier = find_recorded(flags)
     model = earlier.find_model() if earlier and not flags.model else find_model(flags.model)
-    for task in tuple(load_recipe(earlier.recipe).tasks) if earlier else ("sst", "cfimdb"):
-        files, sample = shared.find_files([task], flags.data_dir, earlier.files if earlier and not flags.data_dir else {})
-        name = earlier.recipe if earlier else f"single/{task}-sample" if sample else f"single/{task}"
-        recipe = shared.load_with_flags(name, flags, None if earlier else mode)
-        predictions = {(task, split): Path("predictions", f"{spelled}-{task}-{split}-out.csv") for split in ("dev", "test")}
-        predictions |= earlier.predictions if earlier else {}
-        out = flags.out and flags.out / task
-        train_and_report(recipe, argparse.Namespace(**vars(flags) | {"out": out}), files, model, predictions)
+    with processes.joined(shared.choose_device(flags.device, flags.use_gpu)):
+        for task in tuple(load_recipe(earlier.recipe).tasks) if earlier else ("sst", "cfimdb"):
+            files, sample = shared.find_files([task], flags.data_dir, earlier.files if earlier and not flags.data_dir else {})
+            name = earlier.recipe if earlier else f"single/{task}-sample" if sample else f"single/{task}"
+            recipe = shared.load_with_flags(name, flags, None if earlier else mode)
+            predictions = {(task, split): Path("predictions", f"{spelled}-{task}-{split}-out.csv") for split in ("dev", "test")}
+            predictions |= earlier.predictions if earlier else {}
+            out = flags.out and flags.out / task
+            train_and_report(recipe, argparse.Namespace(**vars(flags) | {"out": out}), files, model, predictions)
 
 
 if __name__ == "__main__":

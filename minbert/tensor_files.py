@@ -153,7 +153,8 @@ def write_tensors(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
         try:
             save_file(separate, temporary, {"format": "pt"})  # a second entry would come in random order
         except SafetensorError as error:
-            raise MinbertError(f"cannot write {path}: {_first_line(error)}", "is the disk full?") from error
+            raise MinbertError(f"cannot write {path}: {_first_line(error)}",
+                               "is the disk full, or the size of files limited?") from error
 
 
 READERS = {".safetensors": _read_safetensors, ".bin": _read_pickle, ".pt": _read_pickle, ".pth": _read_pickle}

@@ -11,6 +11,7 @@ from multitask import processes
 from multitask.checkpoint import save_checkpoint
 from multitask.conflict import conflict_batches, measure_conflict
 from multitask.failures import explained
+from multitask.frozen import FrozenSupervised
 from multitask.interrupt import Interrupt
 from multitask.judge import Judge
 from multitask.model_card import model_card
@@ -31,6 +32,7 @@ class StageRun:
     def __init__(self, recipe: Recipe, index: int, parts: Parts, setting: Setting, progress: Progress) -> None:
         self.recipe, self.index, self.parts, self.setting, self.progress = recipe, index, parts, setting, progress
         self.stage = recipe.stages[index]
+        processes.draw_alike(recipe.seed, index)
         self.state, self.schedule = start_stage(recipe, index, parts)
         self.judge, self.log, self.keeper = Judge(recipe, index, parts), EpochLog(), Keeper(recipe, setting.folder / "last")
         progress.stage = index
@@ -67,6 +69,10 @@ class StageRun:
         """
         if 0 < self.state.step == len(self.schedule(self.state.epoch)):
             yield Step(self.state.epoch, self.state.step, {}, {}, 0, ends_epoch=True)
+        with explained(self.state, self.index, self.parts.data, self.setting.folder):
+            for objective in self.state.objectives.values():
+                if isinstance(objective, FrozenSupervised):
+                    objective.encode()  # here, where a signal does not wait for it
         steps = run_stage(self.state, self.schedule, self.stage.epochs, self.recipe.optimizer.clip)
         while True:
             with interrupt.deferred(), explained(self.state, self.index, self.parts.data, self.setting.folder):
@@ -75,10 +81,13 @@ class StageRun:
                     return
                 self.log.add(step)
                 self.progress.steps += 1
-                stopped = interrupt.asked_anywhere()
-                if processes.is_first() and (stopped or self.keeper.is_due(self.progress.steps, step.ends_epoch)):
+                if saved := processes.is_first() and self.keeper.is_due(self.progress.steps, step.ends_epoch):
                     self.keeper.save(self.progress, self.state, self.judge, self.log)
-                if stopped:
+                if stopped := interrupt.asked_anywhere():  # after saving: signals that came in it are heard before an evaluation
+                    if processes.is_first() and not saved:
+                        tqdm.write(f"{stopped}: saving where the run stands")  # seconds, in which one might press Ctrl-C again
+                        self.keeper.save(self.progress, self.state, self.judge, self.log)
+                    processes.wait()  # where one ends, torchrun ends the others: not while the first is saving
                     raise stopped
             yield step
 

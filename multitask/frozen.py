@@ -5,7 +5,7 @@ Right because nothing before the heads is random or changes: the encoder does no
 
 # N examples, V vectors of an example (2 for pairs that are encoded independently, else 1), B batch, D hidden
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -20,6 +20,7 @@ from multitask.evaluate import run_model
 from multitask.model import MultitaskBert
 from multitask.objectives import Supervised
 from multitask.tables import TASKS
+from multitask.targets import Target
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ class FrozenBatch:
 
 
 class FrozenSupervised(Supervised):
-    """A task's objective on vectors computed beforehand."""
+    """A task's objective on vectors computed beforehand: by `encode`, or with the first batch."""
+
+    def __init__(self, name: str, target: Target, stream: BatchStream, encode: Callable[[], Tensor]) -> None:
+        super().__init__(name, target, stream)
+        self.encode = encode
 
     def output(self, model: MultitaskBert, batch: FrozenBatch, embedded_BTD: None = None) -> Tensor:
         return model.read_out(self.name, batch.vectors_ND)
@@ -55,7 +60,7 @@ def frozen_objective(objective: Supervised, model: MultitaskBert, tokenizer: Ber
     """The same objective on vectors: its batches hold the same examples in the same order."""
     stream = objective.stream
 
-    @cache  # at the first batch: by then the weights are those that the stage starts from, after a resume too
+    @cache  # not at once: when it is called the weights are those that the stage starts from, after a resume too
     def vectors() -> Tensor:
         return encode_once(model, tokenizer, objective.name, stream.examples)
 
@@ -69,7 +74,7 @@ def frozen_objective(objective: Supervised, model: MultitaskBert, tokenizer: Ber
 
     places = BatchStream(range(len(stream.examples)), stream.batch_size, stream.seed, collate, stream.name,
                          stream.lengths.__getitem__, stream.resample)
-    return FrozenSupervised(objective.name, objective.target, places)
+    return FrozenSupervised(objective.name, objective.target, places, vectors)
 
 
 def predict_frozen(model: MultitaskBert, task: str, *views_NVD: Tensor) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM, a closed terminal and the time limit end a run where nothing is lost: after a step, with its state saved."""
 
 import _thread
+import math
 import signal
 import threading
 import time
@@ -11,7 +12,8 @@ from multitask import processes
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 ECHO = 5.0  # seconds in which torchrun passes on to its processes the signal that they have got themselves
-RESERVE = 60.0  # seconds before the time limit, or a tenth of it: for the step being taken, and for saving
+LIMIT = "the time limit is reached"
+RESERVE = 60.0  # seconds before the time limit, or a quarter of it: for the step being taken, and for saving
 
 
 class Stopped(KeyboardInterrupt):
@@ -19,7 +21,7 @@ class Stopped(KeyboardInterrupt):
 
     def __init__(self, reason: str, exit_code: int) -> None:
         super().__init__(reason)
-        self.reason, self.exit_code = reason, exit_code
+        self.exit_code = exit_code
 
 
 class Interrupt:
@@ -32,6 +34,7 @@ class Interrupt:
     def __init__(self, deadline: float | None = None) -> None:
         self.deadline, self.asked, self.asked_at, self.waits = deadline, None, 0.0, False
         self.timer: threading.Timer | None = None
+        self.due = math.inf  # when the timer goes off
 
     def __enter__(self) -> "Interrupt":
         self.earlier = {}
@@ -43,16 +46,19 @@ class Interrupt:
                 self.earlier[number] = signal.signal(number, self.handle)
         if self.deadline is not None:
             left = self.deadline - time.monotonic()
-            self.timer = threading.Timer(max(0.0, left - min(RESERVE, left / 10)), self.expire)
+            self.due = self.deadline - min(RESERVE, left / 4)
+            self.timer = threading.Timer(max(0.0, self.due - time.monotonic()), self.expire)
             self.timer.daemon = True
             self.timer.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if self.timer:
             self.timer.cancel()
         for number, handler in self.earlier.items():
             signal.signal(number, handler)
+        if isinstance(error, processes.Ended) and time.monotonic() > self.due - ECHO:  # whose clock was a little ahead
+            raise Stopped(LIMIT, 0) from error
 
     def expire(self) -> None:
         """The timer's thread can raise nothing in the main one: a signal does, and says what it means by `deadline`."""
@@ -61,7 +67,7 @@ class Interrupt:
 
     def handle(self, number: int, frame: object) -> None:
         if number == signal.SIGTERM and self.deadline == 0.0:
-            stopped = Stopped("the time limit is reached", 0)
+            stopped = Stopped(LIMIT, 0)
         else:
             stopped = Stopped(signal.Signals(number).name, 128 + number)
         now = time.monotonic()
@@ -73,9 +79,10 @@ class Interrupt:
 
     def asked_anywhere(self) -> Stopped | None:
         """`asked`, and with several processes also where another one was asked: all must stop after the same step."""
-        if not processes.any_of(self.asked is not None):
+        code = processes.largest(self.asked.exit_code if self.asked else -1)
+        if code < 0:
             return None
-        return self.asked or Stopped("another process was asked to", 143)
+        return self.asked or Stopped("another process was asked to end", code)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

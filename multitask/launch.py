@@ -10,6 +10,7 @@ from minbert.files import MinbertError, read_table, sha256
 from minbert.hub import WEIGHT_FILES, Model, find_model
 from minbert.tokenizer import BertTokenizer
 from multitask import processes
+from multitask.closest import closest, offer
 from multitask.command_line import choose_device, describe_sources, header, read_data
 from multitask.compare import spread
 from multitask.interrupt import Interrupt, Stopped
@@ -54,10 +55,14 @@ def find_recorded(flags: argparse.Namespace) -> Recorded | None:
             if (path / "environment.json").exists()]
     if not runs:
         what = "holds no run that could go on" if folder.is_dir() else "is no folder"
-        raise MinbertError(f"{folder} {what}", RESUME)
+        known = ["auto", *(str(path.parent) for path in Path("runs").rglob("environment.json"))]
+        raise MinbertError(f"{folder} {what}", offer(closest(flags.resume, known)) or RESUME)
     if runs[0] != folder and flags.seeds == 1:
         raise MinbertError(f"{folder} holds the runs of several seeds", f"give --seeds N as well, or --resume {runs[0]}")
     facts = read_table(runs[0] / "environment.json")
+    if not facts.get("paths"):  # it was no command line that began the run
+        raise MinbertError(f"{runs[0] / 'environment.json'} does not say where the run's model and files are",
+                           f"name them and the recipe as when it began, with --out {folder} --resume auto")
     files, predictions = ({tuple(name.split("-")): Path(path) for name, path in facts["paths"][kind].items()}
                           for kind in ("files", "predictions"))
     return Recorded(str(runs[0] / "recipe.toml"), Path(facts["paths"]["model"]), facts["model"], facts["model_note"], files,
@@ -114,11 +119,10 @@ def choose_folder(recipe: Recipe, flags: argparse.Namespace) -> Path:
             folder = Path("runs", recipe.name, str(number))
             try:
                 earlier = read_earlier(folder / f"seed-{recipe.seed}" if flags.seeds > 1 else folder)
+                if earlier and not find_differences(earlier, recipe) and (earlier.results or earlier.loaded):
+                    return folder
             except MinbertError as error:
                 print(f"note    {folder} is passed over: {error}", flush=True)
-                continue
-            if earlier and not find_differences(earlier, recipe):
-                return folder
         print(f"note    no run with these settings is in {new.parent}: a new one begins", flush=True)
     return new
 
@@ -128,12 +132,12 @@ def find_untrained(recipe: Recipe) -> list[str]:
     return [name for name in recipe.tasks if not any(name in stage.objectives for stage in recipe.stages)]
 
 
-def run_and_report(recipe: Recipe, setting: Setting, interrupt: Interrupt) -> dict:
-    """Trains, and says on the screen what came out. Returns the run's results."""
+def run_and_report(recipe: Recipe, setting: Setting, interrupt: Interrupt, seeds: int = 1) -> dict:
+    """Trains, and says on the screen what came out. Returns the run's results. With more `seeds`, the run is one of theirs."""
     try:
         results = run(recipe, setting, interrupt)
     except Stopped as stopped:
-        print(f"\nstopped: {stopped}; {describe_saved(setting.folder)}", flush=True)
+        print(f"\nstopped: {stopped}; {describe_saved(setting.folder, seeds)}", flush=True)
         raise
     for split in ("dev", "test"):
         if split in results:
@@ -148,12 +152,14 @@ def run_and_report(recipe: Recipe, setting: Setting, interrupt: Interrupt) -> di
     return results
 
 
-def describe_saved(folder: Path) -> str:
+def describe_saved(folder: Path, seeds: int) -> str:
     """What a run that was stopped left behind, and how to go on with it."""
     if not list_states(folder / "last"):
         return "nothing was saved yet"
     best = f"the best checkpoint so far is {folder / 'best'}; " if (folder / "best").exists() else ""
-    return f"{best}go on with: python {shlex.join([Path(sys.argv[0]).name, '--resume', str(folder)])}"
+    flags = ["--resume", str(folder)] if seeds == 1 else ["--resume", str(folder.parent), "--seeds", str(seeds)]
+    command = shlex.join([Path(sys.argv[0]).name, *flags])
+    return f"{best}go on with: {processes.launcher(processes.count())} {command}"
 
 
 def run_seeds(recipe: Recipe, setting: Setting, count: int, interrupt: Interrupt) -> None:
@@ -161,9 +167,10 @@ def run_seeds(recipe: Recipe, setting: Setting, count: int, interrupt: Interrupt
     first run writes the course's prediction files."""
     runs = []
     for seed in range(recipe.seed, recipe.seed + count):
-        paths = setting.prediction_paths if seed == recipe.seed else {}
-        one = replace(setting, folder=setting.folder / f"seed-{seed}", prediction_paths=paths)
-        runs.append(run_and_report(replace(recipe, seed=seed), one, interrupt))
+        one = replace(setting, folder=setting.folder / f"seed-{seed}")
+        if seed != recipe.seed:
+            one = replace(one, prediction_paths={}, paths=setting.paths | {"predictions": {}})
+        runs.append(run_and_report(replace(recipe, seed=seed), one, interrupt, count))
     print(f"\ndev scores of {count} seeds: mean and standard deviation")
     rows = {name: [main_score(result["dev"]["tasks"][name]).value for result in runs] for name in recipe.tasks}
     rows |= {name: [result["dev"][name].value for result in runs] for name in ("overall_normalised", "overall_raw")}

@@ -115,7 +115,8 @@ class Smart(Penalty):
             gradient_BTD, = torch.autograd.grad(objective.divergence(probed, clean.detach()), probe_BTD)
             delta_BTD = perturbation(noise_BTD.detach(), gradient_BTD, self.recipe.mode, self.epsilon, self.recipe.step_size)
             value = objective.divergence(forward(embedded_BTD + delta_BTD, last=True), clean)
-        return self.recipe.weight * value * (len(batch.ids) if self.recipe.reduction == "sum" else 1)
+        # of several processes each has a part of the batch; a sum counts all of it
+        return self.recipe.weight * value * (len(batch.ids) / objective.stream.own if self.recipe.reduction == "sum" else 1)
 
 
 # Exercise 10.2: Bregman's teacher

@@ -5,11 +5,11 @@ all; what only one may do, writing and printing, the first does. With one proces
 """
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
-from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -17,8 +17,12 @@ from torch import Tensor, nn
 
 from minbert.files import MinbertError
 
-PATIENCE = timedelta(minutes=30)  # for the others, who may be saving or evaluating; a dead one is noticed at once
+PATIENCE = timedelta(hours=12)  # for the first, who predicts and writes alone in the end; a dead one is noticed at once
 _alone = False
+
+
+class Ended(MinbertError):
+    """Another process has ended, so that this one cannot go on."""
 
 
 def count() -> int:
@@ -34,6 +38,11 @@ def is_first() -> bool:
     return number() == 0
 
 
+def launcher(processes: int) -> str:
+    """What one types before a program's name to start it in so many processes on one machine."""
+    return "python" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes}"
+
+
 def local_number() -> int:
     """Which of this machine's processes this is, and so which of its GPUs it takes."""
     return int(os.environ.get("LOCAL_RANK", 0))
@@ -41,14 +50,22 @@ def local_number() -> int:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Inside, the processes that torchrun started work together. Without torchrun nothing happens.
+    """Inside, the processes that torchrun started work together. Without torchrun, or inside another, nothing happens.
 
-    Raises MinbertError, which says so, where another process has ended.
+    To be entered once in a process's life: the second time it could meet what the others have not left yet, and wait forever.
+    Raises MinbertError where the processes do not find each other, and Ended where another one has ended.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) < 2:
+    if int(os.environ.get("WORLD_SIZE", 1)) < 2 or count() > 1:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)  # what torch.distributed uses of its own accord
+    try:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise MinbertError(f"the processes do not find each other: {reason}",
+                           "start them with torchrun; for one process, unset WORLD_SIZE in the environment") from error
     try:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(sys.stdout if is_first() else nowhere):
             yield
@@ -58,25 +75,25 @@ def joined(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def call(collective: partial) -> None:
+def call(collective: Callable, *values: object) -> None:
     try:
-        collective()
+        collective(*values)
     except RuntimeError as error:  # torch has no class of its own for it on gloo
-        reason = str(error).partition("\n")[0]
-        raise MinbertError(f"another process has ended: {reason}", "its own message says why; --resume goes on") from error
+        reason = re.sub(r"^\[.*?\] ", "", str(error)).partition("\n")[0].partition(". ")[0]  # without torch's source and advice
+        raise Ended(f"another process has ended: {reason}", "its own message says why; --resume goes on") from error
 
 
 def wait() -> None:
     """Until all are here."""
     if count() > 1:
-        call(partial(dist.barrier))
+        call(dist.barrier)
 
 
 def sum_up(values: Tensor) -> Tensor:
     """The sum over all processes, the same to the last bit in each."""
     if count() > 1:
         moved = values.cuda() if dist.get_backend() == "nccl" else values.clone()
-        call(partial(dist.all_reduce, moved))
+        call(dist.all_reduce, moved)
         values = moved.to(values.device)
     return values
 
@@ -86,12 +103,16 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if count() > 1:
         for parameter in parameters:
             if parameter.grad is not None:
-                call(partial(dist.all_reduce, parameter.grad))
+                call(dist.all_reduce, parameter.grad)
 
 
-def any_of(flag: bool) -> bool:
-    """Whether it is true in some process."""
-    return bool(sum_up(torch.tensor(float(flag)))) if count() > 1 else flag
+def largest(value: int) -> int:
+    """The largest of all processes' values."""
+    if count() > 1:
+        moved = torch.tensor(value, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        call(dist.all_reduce, moved, dist.ReduceOp.MAX)
+        value = int(moved)
+    return value
 
 
 def own_part(rows: Sequence) -> Sequence:
@@ -101,9 +122,14 @@ def own_part(rows: Sequence) -> Sequence:
 
 def draw_apart(*place: int) -> None:
     """Gives each process random numbers of its own, which depend on `place` alone: no two shall have the same dropout masks."""
+    draw_alike(*place, number())
+
+
+def draw_alike(*place: int) -> None:
+    """Gives all processes the same random numbers, which depend on `place` alone: for weights that start at random."""
     if count() > 1:
         seed = 0
-        for part in (*place, number()):
+        for part in place:
             seed = (seed * 1_000_003 + part) % 2**63
         torch.manual_seed(seed)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from minbert.files import MinbertError
 from multitask import processes
 from multitask.judge import Judge
 from multitask.recipe import Recipe
@@ -31,7 +32,7 @@ class Setting:
     resume: bool = False  # go on with the run in the folder, if there is one
 
 
-@dataclass
+@dataclass(frozen=True)
 class Best:
     """The best epoch so far: where, its value of `select_by`, and its outputs on dev."""
 
@@ -66,8 +67,9 @@ class Progress:
         return {"stage": self.stage, "steps": self.steps, "best": best, "lines": self.lines, "seconds": self.seconds}
 
     def go_on(self, state: dict) -> None:
-        """Goes to the place at which a Keeper saved `state`; the rest of it is for the stage."""
-        self.saved, saved = state, state["run"]
+        """Goes to the place at which a Keeper saved `state`. Takes what is for the stage out of it: nobody else shall hold that
+        much memory for the rest of the run."""
+        self.saved, saved = {part: state.pop(part) for part in ("train", "judge", "log")}, state["run"]
         self.stage, self.steps, self.lines = saved["stage"], saved["steps"], list(saved["lines"])
         self.started = time.perf_counter() - saved["seconds"]
         if saved["best"]:
@@ -94,6 +96,8 @@ class Keeper:
                 or bool(self.recipe.save_steps) and steps % self.recipe.save_steps == 0)
 
     def save(self, progress: Progress, train: TrainState, judge: Judge, log: EpochLog) -> None:
+        if not self.folder.parent.exists():
+            raise MinbertError(f"the run folder {self.folder.parent} is gone", "start the run again, and let its folder be")
         started = time.perf_counter()
         save_state(self.folder, progress.steps, {
             "run": progress.state_dict(), "train": train.state_dict(), "judge": judge.state_dict(), "log": log.state_dict(),

@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
-from minbert.files import MinbertError, read_table
+from minbert.files import MinbertError, read_table, verify_manifest
 from multitask import processes
 from multitask.progress import Setting
 from multitask.recipe import Recipe
@@ -22,15 +23,27 @@ FREE = ("source", "description", "expected", "reported", "save_minutes", "save_s
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a run left in its folder so far. `results` is None until it is complete, `state` where none was saved yet."""
+    """What a run left in its folder so far. `results` is None until it is complete."""
 
     folder: Path
     recipe: Recipe
     environment: dict
     commands: str  # that began it and went on with it, a line each
     results: dict | None
-    state: dict | None
-    notes: tuple[str, ...]
+
+    @cached_property  # it may be gigabytes: only the run that goes on is asked for it
+    def loaded(self) -> tuple[dict | None, list[str]]:
+        return load_state(self.folder / "last")
+
+    @property
+    def state(self) -> dict | None:
+        """The newest state that is whole; None where none was saved yet. Raises MinbertError where all are damaged."""
+        return self.loaded[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence on each state that is damaged."""
+        return self.loaded[1]
 
 
 def read_earlier(folder: Path) -> Earlier | None:
@@ -41,11 +54,10 @@ def read_earlier(folder: Path) -> Earlier | None:
         if (folder / "command.txt").exists():
             return None
         raise MinbertError(f"{folder} holds no run that could go on", RESUME)
-    state, notes = load_state(folder / "last")
     path = folder / "results.json"
     return Earlier(folder, load_recipe(folder / "recipe.toml"), read_table(folder / "environment.json"),
                    (folder / "command.txt").read_text(encoding="utf-8").strip(),
-                   read_table(path) if path.exists() else None, state, tuple(notes))
+                   read_table(path) if path.exists() else None)
 
 
 def check_same(earlier: Earlier, recipe: Recipe, setting: Setting) -> None:
@@ -56,8 +68,9 @@ def check_same(earlier: Earlier, recipe: Recipe, setting: Setting) -> None:
             differences.append(f"the data of {name} differ from the run's")
     differences += [f"the data of {name} were no part of the run" for name in setting.facts["data_sha256"]
                     if name not in earlier.environment["data_sha256"]]
-    if earlier.state and earlier.state["processes"] != processes.count():
-        differences.append(f"it ran in {earlier.state['processes']} processes, these are {processes.count()}")
+    if earlier.state and (before := earlier.state["processes"]) != processes.count():
+        differences.append(f"it ran in {before} processes, these are {processes.count()}: "
+                           f"begin the command with {processes.launcher(before)}")
     if setting.facts["model_sha256"] != earlier.environment["model_sha256"]:
         differences.append(f"the model is not the run's, {earlier.environment['model']}")
     if differences:
@@ -68,11 +81,12 @@ def check_same(earlier: Earlier, recipe: Recipe, setting: Setting) -> None:
 def find_differences(earlier: Earlier, recipe: Recipe) -> list[str]:
     """The settings in which `recipe` is another than the run's, a sentence each. The epochs of its last stages may grow."""
     before, now = flatten(earlier.recipe), flatten(recipe)
-    reached = earlier.state["run"]["stage"] if earlier.state else 0
-    growing = {f"stages.{index}.epochs" for index in range(reached, len(recipe.stages))}
-    return [f"{key} is {now.get(key, 'left out')} and was {before.get(key, 'left out')}" for key in sorted(before | now)
-            if before.get(key) != now.get(key) and key.split(".")[0] not in FREE
-            and not (key in growing and now.get(key, 0) > before.get(key, 0))]
+    differing = [key for key in sorted(before | now) if before.get(key) != now.get(key) and key.split(".")[0] not in FREE]
+    growing = [f"stages.{index}.epochs" for index in range(len(recipe.stages))]
+    if differing and set(differing) <= set(growing):
+        reached = earlier.state["run"]["stage"] if earlier.state else 0
+        differing = [key for key in differing if growing.index(key) < reached or now[key] < before[key]]
+    return [f"{key} is {now.get(key, 'left out')} and was {before.get(key, 'left out')}" for key in differing]
 
 
 def flatten(value: object, place: str = "") -> dict[str, object]:
@@ -85,6 +99,15 @@ def flatten(value: object, place: str = "") -> dict[str, object]:
         return {place: value}
     parts = [flatten(entry, f"{place}.{key}".removeprefix(".")) for key, entry in value.items()]
     return {key: entry for part in parts for key, entry in part.items()}
+
+
+def check_best(folder: Path) -> None:
+    """Raises MinbertError where the best checkpoint is not whole: else a run that finds no better one would fail at its end."""
+    try:
+        verify_manifest(folder)
+    except MinbertError as error:
+        raise MinbertError(f"the run's best checkpoint is missing or damaged: {error}",
+                           "put it back, or start a new run without --resume") from error
 
 
 def describe_going_on(earlier: Earlier, device: torch.device) -> list[str]:

@@ -28,10 +28,10 @@ from multitask.recipe_files import to_toml
 from multitask.record import describe_split, score_outputs, to_json
 from multitask.report import write_report
 from multitask.results import revive
-from multitask.resume import Earlier, check_same, describe_going_on, locked, read_earlier
+from multitask.resume import Earlier, check_best, check_same, describe_going_on, locked, read_earlier
 from multitask.run_folder import read_run
 from multitask.stage import Parts, TaskData
-from multitask.state_files import drop_states
+from multitask.state_files import drop_states, drop_states_after
 from multitask.tables import TASKS
 
 
@@ -92,6 +92,9 @@ def begin_folder(recipe: Recipe, setting: Setting, earlier: Earlier | None, prog
         for line in describe_going_on(earlier, setting.device):
             print(f"note    {line}", flush=True)
         remove_leftovers(folder)
+        if progress.best:
+            check_best(folder / "best")
+        drop_states_after(folder / "last", progress.steps)  # damaged ones
         for path in setting.prediction_paths.values():
             for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
                 leftover.unlink(missing_ok=True)

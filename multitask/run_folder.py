@@ -5,7 +5,7 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from scipy.special import expit, softmax
 
 from minbert.files import MinbertError, read_table
-from multitask.evaluate import score_task
+from multitask.evaluate import Score, score_task
 from multitask.outputs import read_outputs
 from multitask.recipe import Recipe
 from multitask.recipe_files import load_recipe
@@ -69,7 +69,10 @@ def find_runs(folder: Path) -> list[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Raises MinbertError where results.json or recipe.toml is missing or broken, or does not fit the other or outputs/."""
+    """Raises MinbertError where results.json or recipe.toml is missing or broken, or does not fit the other or outputs/.
+
+    A record, which has no outputs/, is believed as long as it has the form that a run writes.
+    """
     path = folder / "results.json"
     if not path.exists():
         what = "holds no finished run" if folder.is_dir() else "is no folder"
@@ -84,8 +87,10 @@ def read_run(folder: Path) -> Run:
     known = {} if recipe is None else {"recipe": recipe.name, "seed": recipe.seed, "select_by": recipe.select_by}
     wrong = list(find_differences({name: results[name] for name in known}, known))
     for split in ("dev", "test"):
-        if split in results:
+        if split in results and (folder / "outputs").is_dir():
             wrong += find_differences(results[split], describe_outputs(run, split), split)
+        elif split in results and not has_form(results[split], describe_nothing(tuple(results[split]["tasks"]))):
+            wrong.append(f"{split} is not what a run writes")
     if wrong:
         raise MinbertError(f"{path}: {wrong[0]} by recipe.toml and outputs/", MIXED)
     return run
@@ -121,6 +126,21 @@ def describe_outputs(run: Run, split: str) -> dict:
             raise MinbertError(f"{one.path}: {wrong}", MIXED)
     scores = {name: score_task(TASKS[name], one.predictions_N, one.labels_N) for name, one in predicted.items()}
     return json.loads(to_json(describe_split(scores, {name: one.labels_N for name, one in predicted.items()})))
+
+
+def describe_nothing(tasks: Sequence[str]) -> dict:
+    """The form of a split's part of results.json: that of two examples."""
+    two_N = np.zeros(2)
+    return describe_split({name: score_task(TASKS[name], two_N, two_N) for name in tasks}, dict.fromkeys(tasks, two_N))
+
+
+def has_form(saved: object, form: object) -> bool:
+    """Whether `saved` has the names of `form`, and numbers or null for its values."""
+    if isinstance(form, Score):
+        form = asdict(form)
+    if isinstance(form, dict):
+        return isinstance(saved, dict) and saved.keys() == form.keys() and all(has_form(saved[name], form[name]) for name in form)
+    return saved is None or (type(saved) in (int, float) and -1e300 < saved < 1e300)
 
 
 def find_differences(saved: object, right: object, place: str = "") -> Iterator[str]:

@@ -43,7 +43,7 @@ def save_state(folder: Path, steps: int, state: dict) -> None:
     """
     tensors: dict[str, Tensor] = {}
     plain = take_apart(state, "state", tensors)
-    with atomic_folder(folder / f"step-{steps:08d}") as temporary:
+    with atomic_folder(folder / name_state(steps)) as temporary:
         write_tensors(temporary / "state.safetensors", tensors)
         write_text(temporary / "state.json", json.dumps(plain, indent=1) + "\n")
     drop_states(folder, keep=2)
@@ -53,6 +53,17 @@ def drop_states(folder: Path, keep: int) -> None:
     """Removes all but the newest."""
     for old in list_states(folder)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def drop_states_after(folder: Path, steps: int) -> None:
+    """Removes those of later steps: a run that goes on from an earlier one will write them again."""
+    for path in list_states(folder):
+        if path.name > name_state(steps):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def name_state(steps: int) -> str:
+    return f"step-{steps:08d}"
 
 
 def list_states(folder: Path) -> list[Path]:

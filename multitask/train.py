@@ -18,8 +18,7 @@ class NotFinite(MinbertError):
     def __init__(self, what: str, value: float, state: TrainState, ids: dict[str, tuple[str, ...]]) -> None:
         first = [id for some in ids.values() for id in some][:9]
         super().__init__(f"{what} is {value} in epoch {state.epoch}, step {state.step + 1} (examples {', '.join(first[:8])}"
-                         f"{', ...' if len(first) > 8 else ''}); the weights before this step are kept",
-                         "try a smaller --lr; look at these examples", exit_code=5)
+                         f"{', ...' if len(first) > 8 else ''})", "try a smaller --lr; look at these examples", exit_code=5)
         self.place = {"what": what, "value": str(value), "epoch": state.epoch, "step": state.step + 1,
                       "learning_rate": max(state.learning_rate.current)}
         self.ids = ids

@@ -1,5 +1,6 @@
 """--resume and --time_limit as they are typed: which run goes on, with which files, and what is said where none can."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from test_run import write_tables
 
 import classifier
 import multitask_classifier
+from minbert.files import read_table
 from multitask.flags import run_command
 from multitask.state_files import list_states
 
@@ -86,13 +88,16 @@ def test_more_epochs_are_no_difference(place, capsys):
 @pytest.mark.parametrize("arguments, words", [
     (["--resume", "runs/9"], ["runs/9 is no folder", "--resume takes a run folder"]),
     (["--resume", "data"], ["data holds no run that could go on"]),
+    (["--resume", "runs/quikc/1"], ["runs/quikc/1 is no folder", "did you mean runs/quick/1?"]),
+    (["--resume", "quick/1"], ["quick/1 is no folder", "did you mean runs/quick/1?"]),
+    (["--resume", "atuo"], ["atuo is no folder", "did you mean auto?"]),
     (["--resume", "seeds"], ["seeds holds the runs of several seeds", "--seeds N", "--resume seeds/seed-9"]),
     (["--resume", "seeds/seed-9", "--out", "new"], ["--resume seeds/seed-9 and --out new contradict each other"]),
 ])
 def test_a_run_that_is_none_is_said_to_be(arguments, words, place, capsys):
-    for seed in ("9", "10"):
-        (place / "seeds" / f"seed-{seed}").mkdir(parents=True)
-        (place / "seeds" / f"seed-{seed}" / "environment.json").write_text("{}")
+    for folder in (place / "seeds/seed-9", place / "seeds/seed-10", place / "runs/quick/1"):
+        folder.mkdir(parents=True)
+        (folder / "environment.json").write_text("{}")
     status, _, errors = call(capsys, *arguments)
     assert status == 2 and all(word in errors for word in words), errors
 
@@ -103,6 +108,21 @@ def test_auto_passes_over_a_run_that_is_damaged_and_says_so(place, capsys, monke
         (state / "state.json").write_text("{}")
     status, said, _ = call(capsys, "--resume", "auto")
     assert status == 0 and "runs/baseline/1 is passed over: no state in" in said and (place / "runs/baseline/2").exists()
+
+
+def test_a_run_that_no_command_line_began_asks_for_its_files(place, capsys, monkeypatch):
+    stop_early(capsys, monkeypatch, 2)
+    facts = read_table("runs/baseline/1/environment.json") | {"paths": {}}
+    Path("runs/baseline/1/environment.json").write_text(json.dumps(facts))
+    status, _, errors = call(capsys, "--resume", "runs/baseline/1")
+    assert status == 2 and "does not say where" in errors and "--out runs/baseline/1 --resume auto" in errors
+    assert call(capsys, "--out", "runs/baseline/1", "--resume", "auto")[0] == 0
+
+
+def test_only_the_first_seed_keeps_where_the_predictions_go(place, capsys):
+    assert call(capsys, "--seeds", "2", "--seed", "7", "--out", "seeds")[0] == 0
+    paths = [read_table(f"seeds/seed-{seed}/environment.json")["paths"] for seed in (7, 8)]
+    assert paths[0]["predictions"] and paths[1] == paths[0] | {"predictions": {}}, "alone, seed 8 would write over seed 7's"
 
 
 def test_a_model_that_has_moved_is_asked_for(place, capsys, monkeypatch):
@@ -122,7 +142,8 @@ def test_the_single_task_classifier_goes_on_too(place, capsys, monkeypatch):
     stop_early(capsys, monkeypatch, 2, "--resume", "auto", main=classifier.main)
     status, said, errors = call(capsys, "--resume", "auto", main=classifier.main)
     assert status == 0 and "going on after step 2 of runs/single/sst/1" in said, errors
-    assert {path.name for path in (place / "predictions").iterdir()} >= {"finetune-sst-dev-out.csv", "finetune-cfimdb-dev-out.csv"}
+    written = {path.name for path in (place / "predictions").iterdir()}
+    assert written >= {"finetune-sst-dev-out.csv", "finetune-cfimdb-dev-out.csv"}
     assert "already complete" in call(capsys, "--resume", "runs/single/sst/1", main=classifier.main)[1]
 
 

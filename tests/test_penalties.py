@@ -431,11 +431,13 @@ def test_the_weight_is_a_factor_and_a_sum_counts_every_example():
     assert Smart(SmartRecipe(), ("para",))(model, objective, batch, output).requires_grad, \
         "the penalty has no gradient: it never changes what is learned"
     values = {}
-    for name, settings in {"one": {}, "five": {"weight": 5.0}, "sum": {"reduction": "sum"}}.items():
+    for name, settings in {"one": {}, "five": {"weight": 5.0}, "sum": {"reduction": "sum"}, "half": {"reduction": "sum"}}.items():
         torch.manual_seed(1)
+        objective.stream = SimpleNamespace(own=0.5 if name == "half" else 1.0)
         values[name] = Smart(SmartRecipe(mode="sign", **settings), ("para",))(model, objective, batch, output).item()
     assert values["five"] == pytest.approx(5 * values["one"]), "the weight is not applied"
     assert values["sum"] == pytest.approx(4 * values["one"]), "4 pairs are 8 sequences, but 4 examples"
+    assert values["half"] == pytest.approx(8 * values["one"]), "the other 4 of 8 examples are another process's"
 
 
 def test_half_precision_does_not_round_the_perturbation_away():

@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_run import save_tiny_bert
+from small_run import data, make_model, recipe, save_tiny_bert, tokenizer
 from test_run import write_tables
 from two_processes import STAGES, train
 
+from minbert.files import MinbertError
 from minbert.tensor_files import read_tensors
 from multitask import processes
+from multitask.epochs import StageRun
+from multitask.progress import Progress, Setting
+from multitask.stage import Parts
 
 ROOT = Path(__file__).parents[1]
 STEPS = 20
@@ -64,7 +68,7 @@ def test_two_processes_draw_different_dropout_masks(trained):
 def test_one_process_needs_no_others():
     assert (processes.count(), processes.number(), processes.is_first()) == (1, 0, True)
     rows = [1, 2, 3]
-    assert processes.own_part(rows) == rows and not processes.any_of(False) and processes.any_of(True)
+    assert processes.own_part(rows) == rows and processes.largest(-1) == -1
     values = torch.tensor([1.0, 2.0])
     assert processes.sum_up(values) is values
     generator = torch.get_rng_state()
@@ -86,6 +90,41 @@ def test_the_parts_of_a_batch_make_up_the_batch(count, monkeypatch):
             assert sorted(sum(parts, [])) == list(range(size))
         else:
             assert all(part == list(range(size)) for part in parts)
+
+
+def test_processes_that_do_not_find_each_other_say_so_and_each_has_its_own_gpu(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for device in ("cuda", "cuda:1", "cpu"):
+        with pytest.raises(MinbertError, match="the processes do not find each other") as caught, \
+                processes.joined(torch.device(device)):
+            pass
+        assert "unset WORLD_SIZE" in caught.value.hint
+    assert chosen == [0, 1], "sums would all go to the first GPU"
+
+
+def test_the_processes_join_once(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    with processes.joined(torch.device("cpu")):  # no other process is there: it would wait for it
+        pass
+
+
+def test_weights_that_start_at_random_are_the_same_in_all_processes(tmp_path, monkeypatch):
+    some_recipe = recipe(objectives=("masked_lm",), schedule="sequential_epoch")
+    setting = Setting(tmp_path, torch.device("cpu"), data(), tmp_path, {}, {}, "")
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    heads = []
+    for number in (0, 1):
+        monkeypatch.setattr(processes, "number", lambda number=number: number)
+        model = make_model(some_recipe)
+        processes.draw_apart(7)  # as the dropout masks of the stage before
+        StageRun(some_recipe, 0, Parts(model, tokenizer(), setting.data), setting, Progress())
+        heads.append([weight for weight in model.pretraining.parameters() if weight.dim() > 1])
+    assert heads[0] and all(torch.equal(*pair) for pair in zip(*heads, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +182,22 @@ def test_a_process_that_dies_ends_the_other_and_the_run_can_go_on(victim, comman
     status, _, errors = ends[1 - victim]
     assert time.monotonic() - killed[0] < 60
     assert status == 2 and "another process has ended" in errors and "Traceback" not in errors, errors
+    assert "/gloo/" not in errors, "a place in torch's source tells a student nothing"
     alone = subprocess.run([sys.executable, command[0], "--resume", str(out)], cwd=tmp_path, capture_output=True, text=True)
-    assert alone.returncode == 2 and "it ran in 2 processes, these are 1" in alone.stderr
+    assert alone.returncode == 2 and "it ran in 2 processes, these are 1: begin the command with torchrun --st" in alone.stderr
+
+
+@pytest.mark.slow
+def test_the_single_task_classifier_trains_one_task_after_the_other(command, tmp_path):
+    tables = Path(command[command.index("--data_dir") + 1])
+    for split in ("train", "dev"):
+        lines = (tables / f"ids-sst-{split}.csv").read_text().splitlines()
+        kept = [lines[0], *(line for line in lines[1:] if line[-1] in "01")]
+        (tables / f"ids-cfimdb-{split}.csv").write_text("\n".join(kept) + "\n")
+    arguments = [str(ROOT / "classifier.py"), *command[1:command.index("--set")], "--set", "max_length=32", "--epochs", "1"]
+    ends = run_all(arguments, tmp_path)
+    assert [status for status, *_ in ends] == [0, 0], ends
+    assert (tmp_path / "predictions/finetune-cfimdb-dev-out.csv").exists()
 
 
 @pytest.mark.slow

@@ -14,14 +14,16 @@ from same_run import find_difference, read_log
 from small_run import assert_same_state, data, examples, recipe, save_tiny_bert
 
 from minbert.files import MinbertError
+from multitask import processes
 from multitask.interrupt import Interrupt, Stopped
 from multitask.launch import run_seeds
-from multitask.progress import Setting
+from multitask.progress import Keeper, Progress, Setting
 from multitask.recipe import BregmanRecipe, OptimizerRecipe, SmartRecipe, StageRecipe
 from multitask.resume import find_differences, locked, read_earlier
 from multitask.run import run
 from multitask.stage import TaskData
 from multitask.state_files import list_states, load_state, save_state
+from multitask.train import run_stage
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -203,6 +205,37 @@ def test_a_damaged_state_gives_way_to_the_one_before_it(model_folder, whole, tmp
         run(make_recipe(), make_setting(model_folder, tmp_path / "copy"))
 
 
+def test_a_run_whose_best_checkpoint_is_damaged_is_refused_at_once(model_folder, tmp_path):
+    setting = make_setting(model_folder, tmp_path / "run")
+    stop_after(7, make_recipe(), setting)
+    with open(setting.folder / "best/config.json", "a") as file:
+        file.write(" ")
+    log = (setting.folder / "metrics.jsonl").read_bytes()
+    with pytest.raises(MinbertError, match="the run's best checkpoint is missing or damaged: SHA-256 mismatch for config.json"):
+        run(make_recipe(), setting)
+    shutil.rmtree(setting.folder / "best")
+    with pytest.raises(MinbertError, match="the run's best checkpoint is missing or damaged"):
+        run(make_recipe(), setting)
+    assert (setting.folder / "metrics.jsonl").read_bytes() == log, "nothing was begun, so nothing may be gone"
+
+
+def test_a_damaged_state_without_a_manifest_does_not_stand_in_the_way_later(model_folder, whole, tmp_path):
+    setting = make_setting(model_folder, tmp_path / "run")
+    stop_after(6, make_recipe(), setting)
+    (list_states(setting.folder / "last")[0] / "manifest.json").unlink()
+    run(make_recipe(), setting)  # it would not be replaced: who knows whose it is
+    assert_same_run(whole, setting.folder)
+
+
+def test_who_goes_on_does_not_keep_the_saved_tensors_for_the_rest_of_the_run(model_folder, tmp_path):
+    setting = make_setting(model_folder, tmp_path / "run")
+    stop_after(2, make_recipe(), setting)
+    state, progress = load_state(setting.folder / "last")[0], Progress()
+    progress.go_on(state)
+    assert progress.take_saved().keys() == {"train", "judge", "log"} and progress.saved is None
+    assert not state.keys() & {"train", "judge", "log"}, "three times the model's memory, held by whoever read the state"
+
+
 def test_another_number_of_threads_is_said(model_folder, tmp_path, capsys, monkeypatch):
     setting = make_setting(model_folder, tmp_path / "run")
     stop_after(2, make_recipe(), setting)
@@ -229,6 +262,7 @@ def test_seeds_that_are_complete_stay_and_the_others_go_on(model_folder, tmp_pat
     run_seeds(some_recipe, setting, 2, Interrupt())
     said = capsys.readouterr().out
     assert "seed-7 is already complete" in said and "dev scores of 2 seeds" in said
+    assert f"--resume {setting.folder} --seeds 2\n" in said, "with --resume of one seed's run the other seeds would not follow"
     run(replace(some_recipe, seed=8), make_setting(model_folder, tmp_path / "alone"))
     assert_same_run(tmp_path / "alone", setting.folder / "seed-8")
 
@@ -281,6 +315,55 @@ def test_the_handlers_are_put_back_and_a_thread_has_none():
     assert found == [before]
 
 
+def test_a_signal_while_the_state_is_saved_does_not_wait_for_the_evaluation(model_folder, tmp_path, monkeypatch):
+    save, scored = Keeper.save, []
+
+    def save_and_signal(self, progress, train, judge, log):
+        save(self, progress, train, judge, log)
+        if progress.steps == 4:  # the epoch's last
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Keeper, "save", save_and_signal)
+    monkeypatch.setattr("multitask.judge.Judge.score", lambda self: scored.append(self) or ({}, {}))
+    with pytest.raises(Stopped, match="SIGTERM"):
+        run(make_recipe(stages=(replace(STAGES[0], end_with="last"),)), make_setting(model_folder, tmp_path / "run"))
+    assert not scored and read_earlier(tmp_path / "run").state["run"]["steps"] == 4
+
+
+def test_a_signal_does_not_wait_for_a_frozen_encoder(model_folder, tmp_path, monkeypatch):
+    from multitask import frozen
+
+    encode, waits, interrupt = frozen.encode_once, [], Interrupt()
+
+    def encode_and_look(*arguments):
+        waits.append(interrupt.waits)
+        return encode(*arguments)
+
+    monkeypatch.setattr(frozen, "encode_once", encode_and_look)
+    monkeypatch.setattr("multitask.judge.encode_once", encode_and_look)
+    stage = StageRecipe(objectives=ALL, schedule="round_robin", epochs=1, batch_size=4, train="last-linear-layer")
+    run(make_recipe(stages=(stage,)), make_setting(model_folder, tmp_path / "run"), interrupt)
+    assert waits == [False] * 6, "of a hundred thousand sentences it takes an hour"
+
+
+@pytest.mark.parametrize("left, ends", [(4.0, Stopped), (1000.0, processes.Ended), (None, processes.Ended)])
+def test_a_process_that_ends_at_the_time_limit_ends_the_others_with_status_0(left, ends):
+    """Their clocks are never quite the same."""
+    import time
+
+    with pytest.raises(ends) as caught, Interrupt(deadline=left and time.monotonic() + left):
+        raise processes.Ended("another process has ended")
+    assert ends is not Stopped or caught.value.exit_code == 0
+
+
+@pytest.mark.parametrize("code", [0, 130, 143])
+def test_a_process_that_is_not_asked_ends_as_the_one_that_is(code, monkeypatch):
+    monkeypatch.setattr(processes, "largest", lambda own: max(own, code))
+    assert Interrupt().asked_anywhere().exit_code == code
+    monkeypatch.setattr(processes, "largest", lambda own: own)
+    assert Interrupt().asked_anywhere() is None
+
+
 def test_the_time_limit_stops_a_run_with_status_0(model_folder, tmp_path):
     import time
 
@@ -288,6 +371,21 @@ def test_the_time_limit_stops_a_run_with_status_0(model_folder, tmp_path):
     setting = make_setting(model_folder, tmp_path / "run")
     started = time.monotonic()
     with pytest.raises(Stopped, match="the time limit is reached") as caught:
-        run(long, setting, Interrupt(deadline=started + 2))
-    assert caught.value.exit_code == 0 and time.monotonic() - started < 2, "it should stop before the limit, not after it"
+        run(long, setting, Interrupt(deadline=started + 4))
+    assert caught.value.exit_code == 0 and time.monotonic() - started < 4, "it should stop before the limit, not after it"
     assert read_earlier(setting.folder).state["run"]["steps"] > 0
+
+
+def test_a_folder_that_is_deleted_ends_the_run(model_folder, tmp_path, monkeypatch):
+    setting = make_setting(model_folder, tmp_path / "run")
+    monkeypatch.setattr("multitask.epochs.run_stage", lambda *rest: delete_after_two(setting.folder, run_stage(*rest)))
+    with pytest.raises(MinbertError, match="the run folder .* is gone"):
+        run(make_recipe(), setting)
+    assert not setting.folder.exists(), "what is written into a deleted folder's place cannot go on"
+
+
+def delete_after_two(folder: Path, steps):
+    for number, step in enumerate(steps, 1):
+        if number == 3:
+            shutil.rmtree(folder)
+        yield step

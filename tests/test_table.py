@@ -3,16 +3,18 @@
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from saved_run import FACTS, make_run
 
+from minbert.files import MinbertError
 from multitask.flags import run_command
 from multitask.recipe import Expected
 from multitask.recipe_files import load_recipe
-from multitask.run_folder import Run, find_runs
+from multitask.run_folder import Run, find_runs, read_run
 from multitask.table import Row, csv_text, find_changes, find_remarks, main, markdown_text
 
 BOTH = Expected(sst=0.5, para=0.9, sts=0.946, sts_scale="normalised", overall=0.8, overall_scale="normalised")
@@ -146,3 +148,29 @@ def test_a_run_with_changed_settings_does_not_pass_for_the_row(tmp_path):
     changed = load_recipe("quick", ["stages.0.epochs=1", "seed=5"])
     assert find_changes(Run(tmp_path, {}, shipped)) == [] == find_changes(Run(tmp_path, {}, replace(shipped, name="mine")))
     assert find_changes(Run(tmp_path, {}, changed)) == ["epochs = 1"], "another seed is no other recipe, fewer epochs are"
+
+
+RECORDS = sorted(path.parent for path in (Path(__file__).parents[1] / "docs" / "records").rglob("results.json"))
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda path: "-".join(path.parts[-2:]))
+def test_every_record_of_the_log_can_still_be_read(folder):
+    run = read_run(folder)
+    assert run.results["dev"]["overall_normalised"]["value"] > 0.5
+
+
+@pytest.mark.parametrize("change", [
+    lambda dev: dev["tasks"]["sst"].pop("macro_f1"),
+    lambda dev: dev["tasks"]["sst"]["accuracy"].update(value="0.5"),
+    lambda dev: dev["tasks"]["sst"]["accuracy"].update(value=10**400),
+    lambda dev: dev["examples"].update(sst=[3]),
+    lambda dev: dev.pop("overall_raw"),
+])
+def test_a_record_of_another_form_is_refused(change, tmp_path):
+    shutil.copytree(RECORDS[0], tmp_path / "record")
+    path = tmp_path / "record" / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))
+    change(results["dev"])
+    path.write_text(json.dumps(results), encoding="utf-8")
+    with pytest.raises(MinbertError, match="dev is not what a run writes"):
+        read_run(tmp_path / "record")

@@ -109,8 +109,8 @@ def interrupt(folder: Path, run: str, place: str, number: int, seconds: float, s
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM, and sends Ctrl-C to whole consoles")
 @pytest.mark.parametrize("place, number, status, steps", [
     ("multitask.train:take_gradient", signal.SIGTERM, 143, 5),
-    ("multitask.state_files:write_tensors", signal.SIGTERM, 143, 6),
-    ("multitask.state_files:write_tensors", signal.SIGINT, 130, 6),
+    ("multitask.state_files:write_tensors", signal.SIGTERM, 143, 5),
+    ("multitask.state_files:write_tensors", signal.SIGINT, 130, 5),
     ("multitask.judge.Judge:score", signal.SIGTERM, 143, 16),
 ])
 def test_a_signal_ends_a_run_with_its_state_saved(place, number, status, steps, course, monkeypatch):
@@ -119,7 +119,7 @@ def test_a_signal_ends_a_run_with_its_state_saved(place, number, status, steps, 
     assert found == status and f"go on with: python -c --resume {run}" in said.replace("'", ""), said
     assert seconds < 10
     earlier = read_earlier(course / run)
-    assert earlier.state["run"]["steps"] == steps, "the step that is being taken, or comes after saving, is ended first"
+    assert earlier.state["run"]["steps"] == steps, "the step that is being taken or saved is ended first"
     assert not earlier.notes and earlier.results is None
     assert not list((course / run).rglob(".*.tmp")), "what a signal interrupts is tidied up"
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
