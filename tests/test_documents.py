@@ -10,6 +10,7 @@ import pytest
 from typed_commands import ROOT, Sandbox, Unit, find_blocks, find_units, split_commands
 
 from multitask.recipe_files import load_recipe
+from multitask.run_folder import read_run
 
 # the log says what was typed once, on other data and for hours
 DOCUMENTS = [path for path in (ROOT / "README.md", ROOT / "handout.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -21,6 +22,7 @@ NOT_TYPED = {
     "pip install -r requirements-dev.txt": ".ci/run",
     "pip install -e .": "tests/test_documents.py::test_an_installed_copy_has_its_recipes_and_samples",
     "pytest": ".ci/run",
+    "python -m tests.torture --full": "tests/test_torture.py::test_broken_runs_go_on_to_the_same_bits",
     "python -m multitask.data download": "tests/test_data_check.py::test_a_download_brings_every_file",
 }
 UNITS = [unit for document in DOCUMENTS for unit in find_units(document)]
@@ -114,6 +116,14 @@ def test_paths_that_documents_name_are_there():
         text = document.read_text(encoding="utf-8")
         for path in re.findall(r"`((?:minbert|optim|multitask|tests|tools|docs|notebooks)/[\w/.-]*)`", text):
             assert (ROOT / path).exists(), f"{document.name} names {path}, which is not there"
+
+
+RECORDS = sorted(path.parent for path in (ROOT / "docs" / "records").rglob("results.json"))
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda path: "-".join(path.parts[-2:]))
+def test_every_record_of_the_log_can_still_be_read(folder):
+    assert read_run(folder).results["dev"]["overall_normalised"]["value"] > 0.5
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def write_section(outcome: Outcome, drawn: bool, full: bool, seconds: float) -> 
     versions = ", ".join(f"{name} {facts[name]:.12}" for name in ("minbert", "python", "torch", "numpy", "commit"))
     lines = ["", outcome.claim, "", f"**{describe(outcome, drawn)}**", "",
              f"- {time.strftime('%Y-%m-%d')}, {'full size' if full else 'the size for CI'}, {seconds:.0f} s",
-             f"- {facts['hardware']}; {facts['platform']}; {versions}"]
+             f"- {facts['hardware']}; {versions}"]
     table = False
     for line in [*outcome.details, *(f"FAILED: {failure}" for failure in outcome.failures[:SHOWN])]:
         if table != line.startswith("|"):
