@@ -57,6 +57,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def advise_on_memory(error: RuntimeError, state: TrainState, index: int) -> MinbertError:
+    """What to type so that the same number of examples a step fits."""
     size, accumulate = state.stage.batch_size, state.stage.accumulate
     fitting = find_fitting_batch(state)
     if not fitting:

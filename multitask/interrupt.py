@@ -66,6 +66,7 @@ class Interrupt:
         _thread.interrupt_main(signal.SIGTERM)
 
     def handle(self, number: int, frame: object) -> None:
+        """What a signal does: it raises Stopped, or leaves it in `asked`."""
         if number == signal.SIGTERM and self.deadline == 0.0:
             stopped = Stopped(LIMIT, 0)
         else:

@@ -59,6 +59,7 @@ def build(kind: object, value: object, place: Place, rules: Mapping[str, object]
 
 
 def build_dataclass(kind: type, table: object, place: Place) -> object:
+    """A table as the dataclass `kind`; keys that are left out have its defaults. Raises Fault."""
     hints, known = get_type_hints(kind), {one.name: one for one in fields(kind)}
     check_names(table, known, place)
     values = {}
@@ -89,6 +90,7 @@ def ruled_out_by(rules: Mapping[str, object], values: Mapping[str, object]) -> s
 
 
 def build_scalar(kind: type, value: object, place: Place, rules: Mapping[str, object]) -> object:
+    """A number, text or truth value, within its limits. Raises Fault."""
     if kind is float and type(value) is int and abs(value) < TOO_LARGE:
         value = float(value)
     if (type(value) is not kind or (kind is int and abs(value) >= TOO_LARGE) or (kind is float and not math.isfinite(value))

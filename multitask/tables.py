@@ -132,6 +132,7 @@ def find_columns(path: Path, line: int, header: list[str], task: Task, split: st
 
 
 def parse_label(path: Path, line: int, text: str, task: Task) -> int | float | None:
+    """The label, None where there is none. Raises MinbertError for one that is not in the task's range."""
     text = text.strip()
     if not text:
         return None

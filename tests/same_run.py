@@ -1,11 +1,28 @@
-"""Whether two run folders hold the same run, to the last bit, but for what a clock says."""
+"""Stopping a run, and whether two run folders hold the same one, to the last bit, but for what a clock says."""
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
+from multitask.interrupt import Interrupt, Stopped
 from multitask.state_files import load_state
 
 TIMES = ("seconds", "evaluation_seconds", "examples_per_second")
+
+
+class StopAfter(Interrupt):
+    """Asks the run to end after so many steps, as a signal would."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.left = steps
+
+    @contextmanager
+    def deferred(self):
+        self.left -= 1
+        self.asked = Stopped("a test", 143) if self.left <= 0 else None
+        with super().deferred():
+            yield
 
 
 def read_log(folder: Path) -> list[dict]:

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from same_run import StopAfter
 from small_run import save_tiny_bert
-from test_resume import StopAfter
 from test_run import write_tables
 
 import classifier

@@ -4,13 +4,12 @@ import os
 import shutil
 import signal
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from same_run import find_difference, read_log
+from same_run import StopAfter, find_difference, read_log
 from small_run import assert_same_state, data, examples, recipe, save_tiny_bert
 
 from minbert.files import MinbertError
@@ -49,21 +48,6 @@ def make_setting(model_folder: Path, folder: Path, **changes) -> Setting:
     facts = {"model": "tiny", "model_sha256": "0", "data_sha256": {"sst-train": "1"}}
     return Setting(**{"model_folder": model_folder, "device": torch.device("cpu"), "data": some_data, "folder": folder,
                       "prediction_paths": {}, "facts": facts, "command": "a test", "resume": True} | changes)
-
-
-class StopAfter(Interrupt):
-    """Asks the run to end after so many steps, as a signal would."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.left = steps
-
-    @contextmanager
-    def deferred(self):
-        self.left -= 1
-        self.asked = Stopped("a test", 143) if self.left <= 0 else None
-        with super().deferred():
-            yield
 
 
 def stop_after(steps: int, some_recipe, setting: Setting) -> None:

@@ -5,7 +5,6 @@ import io
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -13,7 +12,7 @@ from unittest import mock
 import torch
 
 from minbert.files import MinbertError
-from multitask.interrupt import Interrupt, Stopped
+from multitask.interrupt import Stopped
 from multitask.recipe import RDropRecipe, Recipe, SmartRecipe, StageRecipe
 from multitask.run import run
 from tests.torture.faults import RECIPE, STAGES, TASKS, judge, make_model, make_setting
@@ -32,21 +31,6 @@ RECIPES = {
         ANNEALED, replace(ANNEALED, schedule="proportional", epochs=2, smart=None, r_drop=RDropRecipe(),
                           learning_rate_schedule="halve_on_rise"))),
 }
-
-
-class StopAfter(Interrupt):
-    """Asks the run to end after so many steps, as a signal would."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.left = steps
-
-    @contextmanager
-    def deferred(self):
-        self.left -= 1
-        self.asked = Stopped("a test", 143) if self.left <= 0 else None
-        with super().deferred():
-            yield
 
 
 def stop_and_go_on(some_recipe: Recipe, step: int, folder: Path) -> str:
