@@ -48,7 +48,8 @@ class Earlier:
 
 def read_earlier(folder: Path) -> Earlier | None:
     """None where no run was begun in the folder. Raises MinbertError where what it holds is damaged, or no run."""
-    if not folder.exists() or not any(folder.iterdir()):
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    if all(name.startswith(".") and name.endswith(".tmp") for name in names):  # at most what a killed process left half written
         return None
     if not (folder / "environment.json").exists():  # written last, before training begins
         if (folder / "command.txt").exists():

@@ -88,10 +88,10 @@ def train(recipe: Recipe, setting: Setting, earlier: Earlier | None, interrupt: 
 def begin_folder(recipe: Recipe, setting: Setting, earlier: Earlier | None, progress: Progress) -> None:
     """Writes what can be said of a run before it begins; of one that goes on, brings the folder back to where it was saved."""
     folder, command = setting.folder, setting.command
+    remove_leftovers(folder)
     if earlier:
         for line in describe_going_on(earlier, setting.device):
             print(f"note    {line}", flush=True)
-        remove_leftovers(folder)
         if progress.best:
             check_best(folder / "best")
         drop_states_after(folder / "last", progress.steps)  # damaged ones

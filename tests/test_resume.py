@@ -172,6 +172,18 @@ def test_a_run_that_saved_nothing_yet_starts_over_and_says_so(model_folder, whol
     assert_same_run(whole, setting.folder)
 
 
+@pytest.mark.parametrize("written", [[], ["command.txt"], ["command.txt", "recipe.toml"]])
+def test_a_run_that_was_killed_before_it_began_begins(written, model_folder, whole, tmp_path):
+    setting = make_setting(model_folder, tmp_path / "run")
+    setting.folder.mkdir()
+    for name in written:
+        shutil.copy(whole / name, setting.folder)
+    (setting.folder / ".recipe.toml.123.abcd0123.tmp").write_text("half")
+    run(make_recipe(), setting)
+    assert_same_run(whole, setting.folder)
+    assert not list(setting.folder.glob(".*.tmp"))
+
+
 def test_a_damaged_state_gives_way_to_the_one_before_it(model_folder, whole, tmp_path, capsys):
     setting = make_setting(model_folder, tmp_path / "run")
     stop_after(6, make_recipe(), setting)

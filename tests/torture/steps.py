@@ -15,6 +15,7 @@ from minbert.files import MinbertError
 from multitask.interrupt import Stopped
 from multitask.recipe import RDropRecipe, Recipe, SmartRecipe, StageRecipe
 from multitask.run import run
+from tests.same_run import StopAfter
 from tests.torture.faults import RECIPE, STAGES, TASKS, judge, make_model, make_setting
 from tests.torture.outcome import Outcome
 
