@@ -77,8 +77,8 @@ class Tokens:
     tags_BT: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Tokens":
-        tags_BT = None if self.tags_BT is None else self.tags_BT.to(device)
-        return Tokens(self.ids_BT.to(device), self.mask_BT.to(device), self.segment_BT.to(device), tags_BT)
+        tags_BT = None if self.tags_BT is None else move(self.tags_BT, device)
+        return Tokens(move(self.ids_BT, device), move(self.mask_BT, device), move(self.segment_BT, device), tags_BT)
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,15 @@ class Batch:
     labels: Tensor | None
 
     def to(self, device: torch.device | str) -> "Batch":
-        labels = None if self.labels is None else self.labels.to(device)
+        labels = None if self.labels is None else move(self.labels, device)
         return Batch(self.ids, self.tokens.to(device), labels)
+
+
+def move(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """The tensor on that device; a GPU fetches it while the program goes on."""
+    if torch.device(device).type == "cuda" and not tensor.is_cuda:
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=tensor.is_pinned())
 
 
 def tokenise(table: Table, tokenizer: BertTokenizer, preprocess: str = "raw") -> list[Example]:

@@ -101,7 +101,8 @@ def combination_effects(state: TrainState) -> Iterator[Effect]:
     names = state.stage.objectives
     bare = replace(state, penalties=[])
     if state.combine:
-        summed = gradient(replace(bare, combine=None), names)
+        # summed in the same place, so that the two differ by no rounding
+        summed = gradient(replace(bare, combine=lambda grads_NP, generator: grads_NP.sum(dim=0)), names)
         yield Effect(state.stage.combine, relative_change(gradient(bare, names), summed), "gradient of a joint step")
     if state.stage.weights:
         bare = replace(bare, combine=None)

@@ -14,6 +14,7 @@ from multitask.model import MultitaskBert
 from multitask.objectives import Objective
 from multitask.penalties import Penalty
 from multitask.recipe import StageRecipe
+from multitask.word_gradient import WordGradient
 from optim.adamw import AdamW
 from optim.averaging import WeightAverage
 from optim.gradient_surgery import GradientRows, GradVac
@@ -38,6 +39,9 @@ class TrainState:
     epoch: int = 1
     step: int = 0
     epoch_loss: float = 0.0  # of the epoch's steps so far, penalties not counted
+
+    def __post_init__(self) -> None:
+        self.word_gradient = WordGradient(self.model.encoder)
 
     @property
     def device(self) -> torch.device:

@@ -50,7 +50,7 @@ def run_stage(state: TrainState, schedule: Schedule, epochs: int, clip: float) -
         for names in order[state.step:]:
             losses, penalties, rows, ids = take_gradient(state, names)
             norm = nn.utils.clip_grad_norm_(state.model.parameters(), clip)
-            check_finite(norm, f"the gradient of {'+'.join(names)}", state, ids)
+            check_finite(losses, penalties, norm, state, ids)
             state.optimizer.step()
             state.optimizer.zero_grad(set_to_none=True)
             ends_epoch = state.step + 1 == len(order)
@@ -96,23 +96,30 @@ def add_gradient(state: TrainState, name: str, share: float) -> tuple[Tensor, di
     objectives add up, unless they are combined in another way."""
     objective, device = state.objectives[name], state.device
     batch = objective.next_batch().to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=state.bf16):
-        output = objective.output(state.model, batch)
-        loss = objective.loss(output, batch)
-        extra = {penalty.name: penalty(state.model, objective, batch, output)
-                 for penalty in state.penalties if name in penalty.tasks}
-    check_finite(loss, f"the loss of {name}", state, {name: batch.ids})
-    for penalty, value in extra.items():
-        check_finite(value, f"{penalty} on {name}", state, {name: batch.ids})
     part = objective.stream.share  # of the whole batch's loss: 1 but for several processes
     weight = share * part * (state.stage.weights or {}).get(name, 1.0)
     if state.stage.short_batches == "nominal":
         weight *= len(batch.ids) / objective.stream.own / state.stage.batch_size
-    (weight * (loss + sum(extra.values()))).backward()
+    with state.word_gradient.kept_in_place():
+        with torch.autocast(device.type, torch.bfloat16, enabled=state.bf16):
+            output = objective.output(state.model, batch)
+            loss = objective.loss(output, batch)
+            extra = {penalty.name: penalty(state.model, objective, batch, output)
+                     for penalty in state.penalties if name in penalty.tasks}
+        (weight * (loss + sum(extra.values()))).backward()
     return part * loss.detach(), {penalty: part * value.detach() for penalty, value in extra.items()}, batch.ids
 
 
-def check_finite(value: Tensor, what: str, state: TrainState, ids: dict[str, tuple[str, ...]]) -> None:
-    """Raises NotFinite, exit status 5, where `value` is nan or infinite."""
-    if not torch.isfinite(value):
-        raise NotFinite(what, value.item(), state, ids)
+def check_finite(losses: dict[str, Tensor], penalties: dict[str, Tensor], norm: Tensor, state: TrainState,
+                 ids: dict[str, tuple[str, ...]]) -> None:
+    """Raises NotFinite, exit status 5, for the first that is nan or infinite: a loss, a penalty, the gradient's norm."""
+    if torch.stack([*losses.values(), *penalties.values(), norm]).isfinite().all():
+        return  # one look for all of them: a GPU has to be waited for, once a step
+    named = [(f"the loss of {name}", (name,), loss) for name, loss in losses.items()]
+    for key, value in penalties.items():
+        name, _, penalty = key.partition(".")
+        named.append((f"{penalty} on {name}", (name,), value))
+    named.append((f"the gradient of {'+'.join(losses)}", tuple(losses), norm))
+    for what, names, value in named:
+        if not value.isfinite():
+            raise NotFinite(what, value.item(), state, {name: ids[name] for name in names})

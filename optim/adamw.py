@@ -134,10 +134,11 @@ def update_fused(parameters: list[Tensor], states: list[dict[str, Tensor]], grou
     """`update` in torch's form for many parameters at once, by torch's fused kernel."""
     m, v = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq"))
     largest_v = [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else []
-    steps = [state["step"].to(parameters[0].device) for state in states]
+    for state in states:
+        state["step"] = state["step"].to(parameters[0].device)  # once: from the first step on it is there
     torch._fused_adamw_(
-        parameters, [parameter.grad for parameter in parameters], m, v, largest_v, steps, lr=group["lr"],
-        beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"],
+        parameters, [parameter.grad for parameter in parameters], m, v, largest_v, [state["step"] for state in states],
+        lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"],
         amsgrad=group["amsgrad"], maximize=False)
 
 
