@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 
 from minbert.files import MinbertError, write_text
 from minbert.tokenizer import BertTokenizer
@@ -68,7 +67,9 @@ def pearson(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
 
 def spearman(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:
     """Pearson's r of the ranks; ties share their mean rank."""
-    return pearson(stats.rankdata(predictions_N), stats.rankdata(labels_N))
+    from scipy.stats import rankdata  # here: to import it takes half a second
+
+    return pearson(rankdata(predictions_N), rankdata(labels_N))
 
 
 def macro_f1(predictions_N: np.ndarray, labels_N: np.ndarray) -> float:

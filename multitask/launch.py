@@ -12,7 +12,6 @@ from minbert.tokenizer import BertTokenizer
 from multitask import processes
 from multitask.closest import closest, offer
 from multitask.command_line import choose_device, describe_sources, header, read_data
-from multitask.compare import spread
 from multitask.interrupt import Interrupt, Stopped
 from multitask.plan import describe_plan
 from multitask.progress import Setting
@@ -165,6 +164,8 @@ def describe_saved(folder: Path, seeds: int) -> str:
 def run_seeds(recipe: Recipe, setting: Setting, count: int, interrupt: Interrupt) -> None:
     """The recipe with `count` seeds in a row, each in its own folder seed-N; then mean and standard deviation. Only the
     first run writes the course's prediction files."""
+    from multitask.compare import spread  # here: scipy's statistics, which it needs, take half a second to import
+
     runs = []
     for seed in range(recipe.seed, recipe.seed + count):
         one = replace(setting, folder=setting.folder / f"seed-{seed}")

@@ -3,7 +3,6 @@
 The report has a section for each measurement, with its own date, size and machine: a run of some renews only theirs.
 """
 
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from multitask.environment import environment
 from multitask.flags import Parser, run_command
 from tests.torture import kills, pickles, run_folders, steps, tables, tensors, typos
 from tests.torture.outcome import Outcome
+from tools.sections import read_sections
 
 REPORT = Path("docs/RELIABILITY.md")
 INTRODUCTION = """# Reliability, measured
@@ -67,12 +67,6 @@ def make_parser() -> Parser:
     parser.add_argument("--full", action="store_true", help="in the size for the docs (an hour), not for CI (minutes)")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"the report; left out: {REPORT} with --full, else none")
     return parser
-
-
-def read_sections(path: Path) -> dict[str, str]:
-    """Name -> text below its heading, of an earlier report, if there is one."""
-    parts = re.split(r"^## (.+)\n", path.read_text(encoding="utf-8") if path.exists() else "", flags=re.MULTILINE)
-    return {name: text.rstrip("\n") + "\n" for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def describe(outcome: Outcome, drawn: bool) -> str:

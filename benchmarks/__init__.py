@@ -1,0 +1,1 @@
+"""How fast minBERT is beside its peers: `python -m benchmarks`."""

@@ -1,0 +1,140 @@
+"""How fast we are beside our peers: `python -m benchmarks [NAME ...]`.
+
+Every ratio stands beside its goal; the exit status is 1 where one is missed. The report has a section for each benchmark, with
+its own date and hardware: a run of some renews only theirs.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks import adamw, bucketing, epochs, frozen, inference, memory, scaling, starting, steps, techniques, tokenizing
+from benchmarks.rows import Outcome, Row
+from benchmarks.setting import Setting
+from minbert.files import MinbertError, write_text
+from multitask.closest import closest, offer
+from multitask.environment import environment
+from multitask.flags import Parser, number, run_command
+from tools.sections import read_sections
+
+REPORT = Path("docs/BENCHMARKS.md")
+INTRODUCTION = """# Speed, measured beside peers
+
+Written by `python -m benchmarks`: no figure here was typed. Ours and a peer's work are timed in turn in one process (where
+memory or a start is measured: in a process each), a round after the other. A round in which the machine was busy with something
+else for more than 0.15 of a processor is thrown away. A ratio is taken within a round; shown are the median of the ratios, the
+smallest and the largest. Rates are medians. What others do on the same hardware outside of a virtual machine cannot be seen.
+"""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """`measure` takes the setting. Those that take longest run only when they are named."""
+
+    measure: Callable[[Setting], Outcome]
+    by_default: bool = True
+
+
+def main(arguments: list[str]) -> None:
+    """Raises MinbertError, with exit status 1, where a goal is missed."""
+    flags = make_parser().parse_args(arguments)
+    for name in flags.names:
+        if name not in BENCHMARKS:
+            raise MinbertError(f"there is no benchmark {name}", offer(closest(name, BENCHMARKS)) or ", ".join(BENCHMARKS))
+    torch.set_num_threads(flags.threads)
+    setting = Setting(flags.model, flags.data_dir)
+    sections, missed = read_sections(flags.out), []
+    for name in flags.names or [name for name, benchmark in BENCHMARKS.items() if benchmark.by_default]:
+        started = time.perf_counter()
+        outcome = BENCHMARKS[name].measure(setting)
+        seconds = time.perf_counter() - started
+        print(f"{name} ({seconds:.0f} s)", *(f"    {describe(row)}" for row in outcome.rows), sep="\n", flush=True)
+        sections[name] = write_section(outcome, setting, seconds)
+        missed += [f"{row.what} against {row.against}" for row in outcome.rows if not row.is_met]
+        write_text(flags.out, "\n".join([INTRODUCTION, *(f"## {known}\n{sections[known]}" for known in BENCHMARKS
+                                                         if known in sections)]))
+    if missed:
+        raise MinbertError(f"missed: {'; '.join(missed)}", f"{flags.out} has the figures", exit_code=1)
+
+
+def make_parser() -> Parser:
+    parser = Parser(prog="python -m benchmarks", description="Times minBERT beside its peers.")
+    later = [name for name, benchmark in BENCHMARKS.items() if not benchmark.by_default]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}; left out: all but "
+                        f"{', '.join(later)}")
+    parser.add_argument("--data_dir", type=Path, metavar="DIR", help="the course's files (default: data/, or the samples)")
+    parser.add_argument("--model", default="minilm", metavar="NAME", help="a name or a folder (default: minilm)")
+    parser.add_argument("--threads", type=number(int, 1, 1024), default=2, metavar="N", help="of torch (default: 2)")
+    parser.add_argument("--out", type=Path, default=REPORT, metavar="FILE", help=f"the report (default: {REPORT})")
+    return parser
+
+
+def describe(row: Row) -> str:
+    return f"{row.what} / {row.against}: {', '.join(filter(None, (show_ratio(row), show_goal(row), verdict(row))))}"
+
+
+def show_ratio(row: Row) -> str:
+    if len(row.ratios) == 1:
+        return f"{row.ratio:.2f}x (n = 1)"
+    return f"{row.ratio:.2f}x ({min(row.ratios):.2f} to {max(row.ratios):.2f}, n = {len(row.ratios)})"
+
+
+def show_goal(row: Row) -> str:
+    return "" if row.goal is None else f"{'at most' if row.at_most else 'at least'} {row.goal:g}x"
+
+
+def verdict(row: Row) -> str:
+    return "no goal" if row.goal is None else "met" if row.is_met else "MISSED"
+
+
+def show_figures(values: Iterable[float]) -> str:
+    """The median, to four digits."""
+    value = statistics.median(values)
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def write_section(outcome: Outcome, setting: Setting, seconds: float) -> str:
+    facts = environment(torch.device("cpu"))
+    versions = ", ".join(f"{name} {facts[name]:.12}" for name in ("minbert", "python", "torch", "numpy", "commit"))
+    lines = ["", "| what | against | ratio | goal | | ours | theirs | unit |", "|---|---|---|---|---|---|---|---|"]
+    for row in outcome.rows:
+        cells = (row.what, row.against, show_ratio(row), show_goal(row), verdict(row), show_figures(row.ours),
+                 show_figures(row.theirs), row.unit)
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", f"- the same work: {outcome.same}",
+              f"- {time.strftime('%Y-%m-%d')}, {seconds:.0f} s; {facts['hardware']}; {versions}",
+              f"- {setting.model}, {setting.sources}; {outcome.dropped} rounds thrown away, "
+              f"{outcome.disturbed} of those that count were disturbed"]
+    table = False
+    for line in outcome.details:
+        if table != line.startswith("|"):
+            lines.append("")
+        table = line.startswith("|")
+        lines.append(line if table else f"- {line}")
+    return "\n".join(lines) + "\n"
+
+
+BENCHMARKS = {
+    "steps": Benchmark(steps.measure),
+    "steps-of-16": Benchmark(steps.measure_small),
+    "bert-base": Benchmark(steps.measure_bert_base),
+    "epoch": Benchmark(epochs.measure),
+    "inference": Benchmark(inference.measure),
+    "frozen": Benchmark(frozen.measure),
+    "techniques": Benchmark(techniques.measure),
+    "adamw": Benchmark(adamw.measure),
+    "tokenizer": Benchmark(tokenizing.measure),
+    "start": Benchmark(starting.measure),
+    "memory": Benchmark(memory.measure),
+    "scaling": Benchmark(scaling.measure, by_default=False),
+    "bucketing": Benchmark(bucketing.measure, by_default=False),
+    "whole-epoch": Benchmark(epochs.measure_whole, by_default=False),
+}
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, sys.argv[1:]))
