@@ -182,6 +182,15 @@ def test_work_that_is_not_the_expected_is_an_error():
         epochs.checked("theirs", replace(work, steps=3), work)
 
 
+def test_an_epoch_is_measured_beside_both_trainers(setting, monkeypatch):
+    pytest.importorskip("datasets", reason="requirements-dev.txt has datasets")
+    for module, name, value in ((timing, "LIMIT", float("inf")), (epochs, "ROUNDS", 1), (epochs, "TRAINER_SHARE", 0.1),
+                                (epochs, "CROSS_SHARE", 0.1)):
+        monkeypatch.setattr(module, name, value)
+    outcome = epochs.measure(setting)
+    assert [(row.goal, len(row.ratios)) for row in outcome.rows] == [(2.5, 1), (None, 1)]
+
+
 def test_a_whole_epoch_is_measured_once(setting, monkeypatch):
     pytest.importorskip("accelerate", reason="requirements-dev.txt has accelerate")
     monkeypatch.setattr(timing, "LIMIT", float("inf"))
