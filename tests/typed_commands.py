@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`((?:python|pytest|pip) [^`]+)`(?!`)")
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "runs", "predictions", "data", "build")
-CODE = (".ci", "minbert", "optim", "multitask", "tools", "tests", "docs", "notebooks")
+CODE = (".ci", "benchmarks", "minbert", "optim", "multitask", "tools", "tests", "docs", "notebooks")
 RUN = "premade"  # the run that every document's runs/... stands for
 
 

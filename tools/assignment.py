@@ -20,7 +20,7 @@ from minbert.files import MinbertError, error_from_os, write_text
 from multitask.flags import Parser, run_command
 from tools.exercises import PACKAGES, ROOT, Exercise, blank, find_exercises, order
 
-FOLDERS = (*PACKAGES, "docs", "notebooks", "tests", "tools")
+FOLDERS = (*PACKAGES, "benchmarks", "docs", "notebooks", "tests", "tools")
 LEFT_OUT = ("docs/MISTAKES.md", "docs/records/*", "tools/mistakes/*", "tools/assignment.py", "tools/grade*.py",
             "tests/variants/*", "tests/starter/*", "tests/test_variants.py", "tests/test_student*.py", "tests/test_mistakes*.py",
             "tests/test_exercises.py", "tests/test_assignment.py", "tests/test_grade.py", "tests/small_course.py",
