@@ -121,7 +121,7 @@ def write_section(outcome: Outcome, setting: Setting, seconds: float) -> str:
 
 BENCHMARKS = {
     "steps": Benchmark(steps.measure),
-    "steps-of-16": Benchmark(steps.measure_small),
+    "small-steps": Benchmark(steps.measure_small),
     "bert-base": Benchmark(steps.measure_bert_base),
     "epoch": Benchmark(epochs.measure),
     "inference": Benchmark(inference.measure),

@@ -34,7 +34,7 @@ import json
 output = model(**tokenizer(["A charming and often affecting journey."], return_tensors="pt"))["last_hidden_state"]
 print(json.dumps(output.flatten().tolist()))
 """
-ROUNDS = 5
+ROUNDS = 9
 
 
 def measure(setting: Setting) -> Outcome:

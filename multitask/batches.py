@@ -97,7 +97,7 @@ def training_batches(examples: Sequence[Example], task: Task, tokenizer: BertTok
 
 
 def evaluation_batches(examples: Sequence[Example], task: Task, tokenizer: BertTokenizer, encoding: Encoding,
-                       tokens_per_batch: int = 2048) -> Iterator[tuple[list[int], Batch]]:
+                       tokens_per_batch: int) -> Iterator[tuple[list[int], Batch]]:
     """(places in `examples`, their batch), longest first; up to `tokens_per_batch` ids, at least one row."""
     lengths = [encoding.length(example) for example in examples]
     order = sorted(range(len(examples)), key=lengths.__getitem__, reverse=True)

@@ -20,6 +20,7 @@ from multitask.model import MultitaskBert
 from multitask.tables import COURSE_TASKS, TASKS, Task
 
 Z95 = 1.959963984540054  # the standard normal's 97.5% point
+CPU_TOKENS, GPU_TOKENS = 1024, 16384  # of a batch: less padding and what fits into a cache; enough to keep a GPU busy (untried)
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,9 @@ def run_model(model: MultitaskBert, tokenizer: BertTokenizer, task: str, example
     was_training, device = model.training, next(model.parameters()).device
     rows: list[torch.Tensor | None] = [None] * len(examples)
     model.eval()
-    for number, (places, batch) in enumerate(evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task))):
+    tokens = CPU_TOKENS if device.type == "cpu" else GPU_TOKENS
+    batches = evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task), tokens)
+    for number, (places, batch) in enumerate(batches):
         mine = number % processes.count() == processes.number()
         if mine or number == 0:  # the first is computed by all: then each knows what a row looks like
             output = compute(batch.to(device).tokens).float().cpu()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from minbert.files import MinbertError
 from multitask import processes
 from multitask.schedules import Schedule
+from multitask.spare_memory import making_again
 from multitask.state import TrainState
 
 
@@ -101,7 +102,7 @@ def add_gradient(state: TrainState, name: str, share: float) -> tuple[Tensor, di
     if state.stage.short_batches == "nominal":
         weight *= len(batch.ids) / objective.stream.own / state.stage.batch_size
     with state.word_gradient.kept_in_place():
-        with torch.autocast(device.type, torch.bfloat16, enabled=state.bf16):
+        with making_again(), torch.autocast(device.type, torch.bfloat16, enabled=state.bf16):
             output = objective.output(state.model, batch)
             loss = objective.loss(output, batch)
             extra = {penalty.name: penalty(state.model, objective, batch, output)

@@ -76,7 +76,8 @@ class GradVac:
         for task, other in draw_meetings(count, generator):
             for group, products_NN in enumerate(products):
                 self.vaccinate(combinations[group][task], products_NN, task, other, group)
-        return torch.cat([combine(one, part) for one, part in zip(combinations, parts, strict=True)])
+        corrected = [combine(one, part) for one, part in zip(combinations, parts, strict=True)]
+        return corrected[0] if len(corrected) == 1 else torch.cat(corrected)
 
     # Exercise 7.5: Gradient Vaccine
     def vaccinate(self, combination_N: Tensor, products_NN: Tensor, task: int, other: int, group: int) -> None:

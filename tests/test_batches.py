@@ -217,7 +217,7 @@ def test_an_example_beyond_the_budget_is_a_batch_of_its_own():
 def test_evaluation_batches_do_not_change_a_prediction():
     """Every row of a batch, without its padding, is what the example gives alone."""
     examples = [make("a b c d a", "b"), make("c", "d"), make("", "a b"), make("a", "b c d")]
-    for places, batch in evaluation_batches(examples, STS, TOKENIZER, PAIR):
+    for places, batch in evaluation_batches(examples, STS, TOKENIZER, PAIR, tokens_per_batch=2048):
         for row, place in enumerate(places):
             alone = collate([examples[place]], STS, TOKENIZER, PAIR).tokens
             real = batch.tokens.mask_BT[row].bool()

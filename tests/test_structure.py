@@ -18,11 +18,11 @@ from optim.learning_rate import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 # inside multitask a module imports only modules to its left
-ORDER = ("closest flags tab_separated tables strict_toml recipe recipe_rules recipe_files data_check data processes "
-         "batches features layers encoders targets heads model objectives word_prediction pretraining penalties schedules "
-         "word_gradient state train environment outputs evaluate results sentence_files model_card checkpoint frozen stage "
-         "record conflict judge state_files interrupt failures progress run_folder predict figures maps analysis pictures "
-         "report epochs resume run plan compare ensemble_rules ensemble table command_line launch effect").split()
+ORDER = ("closest flags tab_separated tables strict_toml recipe recipe_rules recipe_files data_check data processes batches "
+         "features layers encoders targets heads model objectives word_prediction pretraining penalties schedules "
+         "spare_memory word_gradient state train environment outputs evaluate results sentence_files model_card checkpoint "
+         "frozen stage record conflict judge state_files interrupt failures progress run_folder predict figures maps analysis "
+         "pictures report epochs resume run plan compare ensemble_rules ensemble table command_line launch effect").split()
 FILES = sorted(path for package in ("minbert", "optim", "multitask") for path in (ROOT / package).glob("*.py"))
 
 

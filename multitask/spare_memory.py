@@ -1,0 +1,44 @@
+"""Less memory between forward and backward: what can be made again from what is kept anyway is not kept.
+
+Of a layer autograd keeps the input of every matrix product. Two of these, a third of it all, are made of something else that it
+keeps, by a cheap step: the wide vectors behind GELU, and the attention probabilities behind dropout. They are made a second time
+in backward(), which takes one or two hundredths of a training step; the numbers are the same.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.autograd.graph import Node, saved_tensors_hooks
+from torch.nn import functional as F
+
+from minbert.dropout import Drop
+
+Kept = Tensor | Callable[[], Tensor]
+
+
+def making_again() -> saved_tensors_hooks:
+    """A context: of what is computed in it autograd keeps less."""
+    return saved_tensors_hooks(pack, unpack)
+
+
+def pack(tensor: Tensor) -> Kept:
+    """What is kept of a tensor that backward() will need: itself, or how to make it again."""
+    whole = tensor if tensor._base is None else tensor._base  # a matrix product keeps a view in two or three dimensions
+    make = find_maker(whole.grad_fn) if whole.grad_fn and whole.is_contiguous() else None
+    layout = tensor.size(), tensor.stride(), tensor.storage_offset()
+    # detached: a node's own result, kept with its way back to the node, would hold both for ever
+    return tensor.detach() if make is None else lambda: make().as_strided(*layout)
+
+
+def find_maker(node: Node) -> Callable[[], Tensor] | None:
+    """How to make the result of this node of autograd's graph again; None for all that costs too much."""
+    if node.name() == "GeluBackward0":
+        return lambda: F.gelu(node._saved_self, approximate=node._saved_approximate)
+    before = node.next_functions[0][0] if node.next_functions else None
+    if node.name() == "DropBackward" and before and before.name() == "SoftmaxBackward0":
+        return lambda: Drop.forward(before._saved_result, *node.saved_tensors, node.factor)
+    return None
+
+
+def unpack(kept: Kept) -> Tensor:
+    return kept if isinstance(kept, Tensor) else kept()

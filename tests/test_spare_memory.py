@@ -1,0 +1,113 @@
+"""What backward() needs is made again instead of kept: the gradients are the same to the last bit, the memory is less."""
+
+import copy
+import gc
+
+import pytest
+import torch
+from small_run import config, data, make_model, recipe, tokenizer
+from torch.autograd.graph import saved_tensors_hooks
+
+from minbert.bert import BertModel
+from multitask import train
+from multitask.recipe import BregmanRecipe, RDropRecipe, SmartRecipe
+from multitask.spare_memory import making_again, pack
+from multitask.stage import Parts, start_stage
+
+SETTINGS = {
+    "plain": {},
+    **{f"SMART, dropout {dropout}": {"smart": SmartRecipe(mode="sign", dropout=dropout)}
+       for dropout in ("on", "shared_masks", "off")},
+    "R-Drop": {"r_drop": RDropRecipe()},
+    "Bregman": {"bregman": BregmanRecipe()},
+    "PCGrad": {"combine": "pcgrad"},
+    "accumulated": {"accumulate": 2},
+    "bf16": {},
+}
+
+
+def one_step(settings: str, monkeypatch, spare: bool) -> dict[str, torch.Tensor]:
+    """Every weight's gradient of a joint step."""
+    if not spare:
+        monkeypatch.setattr(train, "making_again", lambda: saved_tensors_hooks(lambda x: x, lambda x: x))
+    some_recipe = recipe(schedule="joint_min", **SETTINGS[settings])
+    state = start_stage(some_recipe, 0, Parts(make_model(some_recipe), tokenizer(), data()))[0]
+    state.bf16 = settings == "bf16"
+    torch.manual_seed(3)
+    train.take_gradient(state, ("sst", "para", "sts"))
+    return {name: parameter.grad for name, parameter in state.model.named_parameters() if parameter.grad is not None}
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_gradient_is_the_same_to_the_last_bit(settings, monkeypatch):
+    spared, usual = (one_step(settings, monkeypatch, spare) for spare in (True, False))
+    assert spared.keys() == usual.keys() and len(usual) > 30
+    for name, gradient in usual.items():
+        assert torch.equal(spared[name], gradient), f"{name}: what is made again is not what was there"
+
+
+def run(model: BertModel, context) -> torch.Tensor:
+    torch.manual_seed(0)
+    with context:
+        ids = torch.randint(5, 20, (6, 30))
+        mask = torch.ones(6, 30)
+        mask[3:, 20:] = 0
+        return model(ids, mask)["pooler_output"].square().sum()
+
+
+def count_kept(model: BertModel) -> tuple[int, int]:
+    """(bytes that autograd keeps, tensors that it will make again) of a forward pass; what is shared counts once."""
+    kept, made = {}, []
+
+    def watch(tensor):
+        packed = pack(tensor)
+        if isinstance(packed, torch.Tensor):
+            kept[packed.untyped_storage().data_ptr()] = packed.untyped_storage().nbytes()
+        else:
+            made.append(tensor)
+        return tensor
+
+    loss = run(model, saved_tensors_hooks(watch, lambda x: x))
+    loss.backward()
+    return sum(kept.values()), len(made)
+
+
+def test_of_each_layer_the_wide_vectors_and_the_dropped_probabilities_are_not_kept():
+    model = BertModel(config()).train()
+    layers = len(model.layers)
+    assert count_kept(model)[1] == 2 * layers
+    without = copy.deepcopy(model)
+    for layer in without.layers:
+        layer.attention.dropout.p = 0.0  # then the probabilities themselves are what the product keeps
+    assert count_kept(without)[1] == layers
+    assert count_kept(model.eval())[1] == layers
+
+
+def test_the_gradient_of_the_gradient_is_the_same():
+    model = BertModel(config()).train()
+
+    def second(context) -> torch.Tensor:
+        loss = run(model, context)
+        gradient, = torch.autograd.grad(loss, model.embeddings.word.weight, create_graph=True)
+        return torch.autograd.grad(gradient.square().sum(), model.layers[0].intermediate.weight)[0]
+
+    torch.testing.assert_close(second(making_again()), second(saved_tensors_hooks(lambda x: x, lambda x: x)))
+
+
+def test_nothing_is_left_when_a_pass_is_over_or_is_given_up():
+    model = BertModel(config()).train()
+
+    def tensors() -> int:
+        return sum(type(one) is torch.Tensor for one in gc.get_objects())
+
+    run(model, making_again()).backward()
+    gc.collect()
+    gc.disable()  # what only the collector would free counts as left
+    try:
+        before = tensors()
+        for _ in range(3):
+            run(model, making_again()).backward()
+            run(model, making_again())  # no backward() after it
+        assert tensors() == before
+    finally:
+        gc.enable()
