@@ -4,6 +4,7 @@ Every ratio stands beside its goal; the exit status is 1 where one is missed. Th
 its own date and hardware: a run of some renews only theirs.
 """
 
+import os
 import statistics
 import sys
 import time
@@ -75,6 +76,7 @@ def make_parser() -> Parser:
 
 
 def describe(row: Row) -> str:
+    """The row as a line of text."""
     return f"{row.what} / {row.against}: {', '.join(filter(None, (show_ratio(row), show_goal(row), verdict(row))))}"
 
 
@@ -99,6 +101,7 @@ def show_figures(values: Iterable[float]) -> str:
 
 
 def write_section(outcome: Outcome, setting: Setting, seconds: float) -> str:
+    """The benchmark's part of the report: its rows, what shows that the work was the same, date, hardware and versions."""
     facts = environment(torch.device("cpu"))
     versions = ", ".join(f"{name} {facts[name]:.12}" for name in ("minbert", "python", "torch", "numpy", "commit"))
     lines = ["", "| what | against | ratio | goal | | ours | theirs | unit |", "|---|---|---|---|---|---|---|---|"]
@@ -137,4 +140,5 @@ BENCHMARKS = {
 }
 
 if __name__ == "__main__":
+    os.environ |= {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # read where theirs are imported
     sys.exit(run_command(main, sys.argv[1:]))

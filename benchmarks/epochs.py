@@ -62,6 +62,7 @@ def compare_with_trainer(setting: Setting, share: float, rounds: int) -> Outcome
 
 
 def compare(setting: Setting, share: float, rounds: int, peer: Callable, against: str, goal: float | None = None) -> Outcome:
+    """An epoch of ours beside one of the peer's. Raises MinbertError where the work was not the same."""
     tables = cut(setting.tables, share)
     ours, theirs = OurTraining(setting, tables), peer(setting, tables)
     same = describe_difference(largest_difference(ours.model.encoder.bert, theirs.bert, setting))
@@ -222,6 +223,7 @@ class TheirCrossEncoder:
 
 
 def as_pair(row: Row) -> tuple[str, str]:
+    """The row's two texts; the second of a single sentence is empty."""
     return (*row.texts, "")[:2]
 
 

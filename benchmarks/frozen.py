@@ -20,6 +20,7 @@ SHARE, EPOCHS, ROUNDS = 0.01, 10, 3
 
 
 def measure(setting: Setting) -> Outcome:
+    """Raises MinbertError where a side did not read every example in every epoch."""
     from transformers import BertModel
 
     # as `--option pretrain --epochs 10` has it, but pooled as theirs is

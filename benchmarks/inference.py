@@ -23,6 +23,7 @@ ROUNDS = 3
 
 
 def measure(setting: Setting) -> Outcome:
+    """Of whole dev files, for what batches of like lengths save depends on how many sentences there are to choose from."""
     from transformers import BertModel as TheirBert
 
     cut, dev = ({task: splits.dev for task, splits in data.items()} for data in (setting.cut(SHARE), setting.data))
@@ -47,11 +48,13 @@ def measure(setting: Setting) -> Outcome:
 
 
 def predict_ours(model: MultitaskBert, setting: Setting, dev: dict[str, list[Example]]) -> dict[str, np.ndarray]:
+    """By task: an output for every example, in their order."""
     return {task: predict(model, setting.tokenizer, task, examples) for task, examples in dev.items()}
 
 
 @torch.no_grad()
 def predict_theirs(loop: OrdinaryLoop) -> dict[str, np.ndarray]:
+    """The same of their model, BATCH examples at a time."""
     loop.model.eval()
     loop.heads.eval()
     outputs = {}

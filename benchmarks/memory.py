@@ -92,6 +92,7 @@ def measure(setting: Setting, config: BertConfig = BERT_BASE, points: Sequence[t
 
 
 def compare(order: Order) -> Answers:
+    """What each side measured, in a process of its own."""
     ours, theirs = (run_child("benchmarks.memory", asdict(replace(order, side=side))) for side in LIBRARIES)
     return Answer(**ours), Answer(**theirs)
 
@@ -112,6 +113,7 @@ def memory_row(what: str, answers: Answers, kind: str = "batches", goal: float |
 
 
 def largest_difference(answers: Answers) -> float:
+    """Between the two sides' sentence vectors of the same batch."""
     ours, theirs = (torch.tensor(answer.vectors) for answer in answers)
     return float((ours - theirs).abs().max())
 

@@ -63,6 +63,7 @@ TITLES = {"batch": "32 tokens each, one task", "length": "batch 16, one task", "
 
 
 def measure(setting: Setting) -> Outcome:
+    """Raises MinbertError where two processes train differently from one."""
     timing, difference, megabytes = compare_processes(setting)
     if not difference <= TOLERANCE:
         raise MinbertError(f"losses in 1 and in 2 processes differ by {difference:.2g}: expected {TOLERANCE:g} at most",
@@ -153,6 +154,7 @@ def time_points(setting: Setting, points: Sequence[Point]) -> Timing:
 
 
 def make_loop(setting: Setting, point: Point) -> OurLoop:
+    """Steps of that size on real words, the same batch of each task again and again."""
     names = list(islice(TASKS, point.tasks))
     cfimdb = ["tasks.cfimdb.encoding=single"] if "cfimdb" in names else []
     settings = ["stages.0.schedule=joint_min", f"stages.0.objectives={json.dumps(names)}", f"stages.0.batch_size={point.batch}",

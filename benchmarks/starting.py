@@ -38,6 +38,7 @@ ROUNDS = 9
 
 
 def measure(setting: Setting) -> Outcome:
+    """Raises MinbertError where a process fails or the two models' vectors differ."""
     # these come first, so that the files are in memory when time is taken
     ours, theirs = (torch.tensor(json.loads(run(setting, PROGRAMS[name] + SHOW).splitlines()[-1])) for name in ("ours", "theirs"))
     same = describe_difference(float((ours - theirs).abs().max()), "the vectors of a sentence")

@@ -42,7 +42,9 @@ def measure(setting: Setting) -> Outcome:
           for what, name, goal in (("steps, one task at a time", "our turns", 0.4), ("joint steps", "our joint", 0.4),
                                    ("transformers' steps", "their turns", None))),
     )
-    return Outcome(rows, same, describe_padding(turns, theirs), timing.dropped, timing.disturbed)
+    details = (*describe_padding(turns, theirs), describe_limit(timing, "their joint", turns, "transformers' loop"),
+               describe_limit(timing, "starter", turns, STARTER))
+    return Outcome(rows, same, details, timing.dropped, timing.disturbed)
 
 
 def measure_small(setting: Setting) -> Outcome:
@@ -88,6 +90,7 @@ def measure_bert_base(setting: Setting) -> Outcome:
 
 
 def make_loop(setting: Setting, schedule: str, batch_size: int, bert: BertModel | None = None) -> OurLoop:
+    """Our steps on the whole training data; on `bert`, where it is given."""
     return OurLoop(setting, setting.data, [f"stages.0.schedule={schedule}", f"stages.0.batch_size={batch_size}"], bert)
 
 
@@ -117,11 +120,26 @@ def arithmetic_row(what: str, timing: Timing, name: str, loop: OurLoop, goal: fl
     """The share of the machine's own matrix products per second that real tokens account for; what padding costs does not count.
 
     Tokens are credited with the whole model's work, also that of the last layer, which we spare most of them."""
-    each = operations_per_token(loop.model.encoder.config, loop.read / loop.rows) / 1e9
+    each, peak = operations_of(loop), find_peak(timing)
     ours = [each * rate for rate in timing.rates(name)]
-    peak = max(timing.rates("peak"))  # of the whole run: what disturbs the products makes nothing else better
     ratios = tuple(rate / peak for rate in ours)
     return Row(what, "matrix products alone", ratios, tuple(ours), (peak,), "billion operations/s", goal)
+
+
+def operations_of(loop: OurLoop) -> float:
+    """Billions of a real token in this loop's training steps."""
+    return operations_per_token(loop.model.encoder.config, loop.read / loop.rows) / 1e9
+
+
+def find_peak(timing: Timing) -> float:
+    """The fastest matrix products of the whole run: what disturbs them makes nothing else better."""
+    return max(timing.rates("peak"))
+
+
+def describe_limit(timing: Timing, name: str, loop: OurLoop, against: str) -> str:
+    """What ratio matrix products alone would reach beside that variant, with no padding and nothing else to do."""
+    limit = find_peak(timing) / (operations_of(loop) * timing.rate(name))
+    return f"the whole model's matrix products of real tokens, at this machine's best, would be {limit:.1f}x {against}"
 
 
 def describe_padding(ours: OurLoop, theirs: OrdinaryLoop) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from small_run import examples, make_model, recipe, tokenizer
 
 from minbert.files import MinbertError
 from multitask.evaluate import (
+    CPU_TOKENS,
     Score,
     accuracy,
     fisher_interval,
@@ -20,6 +21,7 @@ from multitask.evaluate import (
     overall_raw,
     pearson,
     predict,
+    run_model,
     score_task,
     spearman,
     summarise,
@@ -225,3 +227,16 @@ def test_shapes_that_would_be_compared_all_with_all_are_refused(score, shape, ot
 def test_no_examples_are_no_prediction():
     with pytest.raises(MinbertError, match="sts: there is no example"):
         predict(make_model(recipe()), tokenizer(), "sts", [])
+
+
+def test_batches_of_predictions_fit_into_a_processors_cache():
+    model, sizes = make_model(recipe()), []
+
+    def compute(tokens):
+        sizes.append(tokens.ids_BT.numel())
+        return tokens.mask_BT.sum(dim=1)
+
+    some = examples("sst", 400)
+    lengths = run_model(model, tokenizer(), "sst", some, compute)
+    assert lengths.tolist() == [len(example.pieces[0]) + 2 for example in some]
+    assert CPU_TOKENS / 2 < max(sizes) <= CPU_TOKENS
