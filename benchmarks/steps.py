@@ -71,16 +71,16 @@ def measure_small(setting: Setting) -> Outcome:
 
 
 def measure_bert_base(setting: Setting) -> Outcome:
-    """A model of bert-base's size with weights as drawn, batches of 16."""
+    """A model of bert-base's size with weights as drawn, baseline's batches of 32."""
     from transformers import BertConfig as TheirConfig
     from transformers import BertModel as TheirBert
 
     train = {task: splits.train for task, splits in setting.data.items()}
-    theirs = OrdinaryLoop(setting, TheirBert(TheirConfig()), train, 16)
+    theirs = OrdinaryLoop(setting, TheirBert(TheirConfig()), train, BATCH)
     bert = BertModel(BERT_BASE)
     load_encoder(bert, theirs.model.state_dict())
     same = describe_difference(largest_difference(bert, theirs.model, setting))
-    turns = make_loop(setting, "round_robin", 16, bert)
+    turns = make_loop(setting, "round_robin", BATCH, bert)
     timing = interleave({"our turns": lambda: turns.step(3), "their turns": lambda: take_turns(theirs), "peak": multiply}, 5)
     rows = (
         speed_row("steps at bert-base size, one task at a time", ORDINARY, timing, "our turns", "their turns", UNIT, goal=2.1),
