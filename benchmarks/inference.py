@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks.ours import OurLoop
-from benchmarks.peers import OrdinaryLoop, describe_difference
+from benchmarks.peers import OrdinaryLoop, describe_difference, largest
 from benchmarks.rows import Outcome, speed_row
 from benchmarks.setting import Setting
 from benchmarks.timing import interleave
@@ -31,7 +31,7 @@ def measure(setting: Setting) -> Outcome:
     theirs = OrdinaryLoop(setting, TheirBert.from_pretrained(setting.folder), cut, BATCH)
     copy_heads(model, theirs.heads)
     ours, others = predict_ours(model, setting, cut), predict_theirs(theirs)
-    same = describe_difference(max(float(np.abs(ours[task] - others[task]).max()) for task in COURSE_TASKS),
+    same = describe_difference(largest(np.abs(ours[task] - others[task]).max() for task in COURSE_TASKS),
                                f"predictions for {sum(map(len, cut.values()))} dev examples")
     theirs.data = dev
     tokens = sum(model.encoding(task).length(example) for task in COURSE_TASKS for example in dev[task])

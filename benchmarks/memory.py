@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import import_module
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.ours import OurLoop
-from benchmarks.peers import ENCODINGS, OrdinaryLoop, describe_difference
+from benchmarks.peers import ENCODINGS, OrdinaryLoop, describe_difference, largest
 from benchmarks.rows import Outcome, Row
 from benchmarks.scaling import cut_example
 from benchmarks.setting import BERT_BASE, Setting
@@ -76,18 +76,19 @@ Answers = tuple[Answer, Answer]  # ours, theirs
 
 def measure(setting: Setting, config: BertConfig = BERT_BASE, points: Sequence[tuple[int, int]] = POINTS) -> Outcome:
     """The setting's model with batches of 32, and one of `config`'s sizes with batches of 16."""
+    resident("VmRSS")  # where memory cannot be measured no model is built
     data_dir = setting.data_dir and str(setting.data_dir)
     with TemporaryDirectory() as place:
         vocabulary = setting.tokenizer.vocabulary
         config = replace(config, vocab_size=len(vocabulary))
         save_model(Path(place), config, BertModel(config), vocabulary, lowercase=setting.tokenizer.lowercase)
-        base = compare(Order(place, data_dir, 16, 2, points[:4]))  # the others would take a minute
+        base = compare(Order(place, data_dir, 16, 3, points[:4]))  # the others would take a minute
     small = compare(Order(str(setting.folder), data_dir, 32, 3, points))
     found = {setting.model: small, "bert-base size": base}
     rows = (memory_row("peak memory of a training step, batch 32", small, goal=0.8),
             memory_row("peak memory at bert-base size, batch 16", base, goal=0.8),
             *(memory_row(f"{model}: freed memory goes back at once", answers, "in_use") for model, answers in found.items()))
-    same = describe_difference(max(map(largest_difference, found.values())), "sentence vectors of the same batch")
+    same = describe_difference(largest(map(largest_difference, found.values())), "sentence vectors of the same batch")
     return Outcome(rows, same, (*(describe(*each) for each in found.items()), *describe_points(found, points)))
 
 
@@ -122,8 +123,8 @@ def describe(model: str, answers: Answers) -> str:
     ours = answers[0]
     lengths = ", ".join(map(str, ours.lengths))
     wholes = (f"{each.libraries + max(each.batches):,.0f} MB, {each.libraries:,.0f} of them libraries" for each in answers)
-    return (f"{model}: batches of {lengths} tokens a pair. Of either side {4 * ours.weights:,.0f} MB are weights, gradients and "
-            "AdamW's two averages. Peaks of the whole processes: ours {}, theirs {}".format(*wholes))
+    return (f"{model}: n counts batches, of {lengths} tokens a pair. Of either side {4 * ours.weights:,.0f} MB are weights, "
+            "gradients and AdamW's two averages. Peaks of the whole processes: ours {}, theirs {}".format(*wholes))
 
 
 def describe_points(found: dict[str, Answers], points: Sequence[tuple[int, int]]) -> list[str]:
@@ -173,7 +174,7 @@ def answer(arguments: list[str]) -> None:
     train = tokenise(read_table(setting.files[TASK, "train"], TASKS[TASK], "train"), setting.tokenizer)
     generator = random.Random(0)
     batches = [generator.sample(train, order.size) for _ in range(order.batches)]
-    ids = chain.from_iterable(example.pieces[0] for example in train)
+    ids = cycle(chain.from_iterable(example.pieces[0] for example in train))  # real words
     points = [[cut_example(TASK, ids, length) for _ in range(size)] for size, length in order.points]
     for name in LIBRARIES[order.side]:
         import_module(name)
@@ -217,7 +218,8 @@ def keep_nothing() -> None:
 def resident(name: str) -> float:
     """What this process has in memory (VmRSS), or the most it has had (VmHWM), in MB."""
     if not STATUS.exists():
-        raise MinbertError("the memory of a process can only be measured on Linux", "name the benchmarks to run, without memory")
+        raise MinbertError("the memory of a process can only be measured on Linux",
+                           "name the benchmarks to run, without memory and adamw")
     lines = dict(line.split(":", 1) for line in STATUS.read_text(encoding="ascii").splitlines())
     return int(lines[name].split()[0]) * 1024 / 1e6
 

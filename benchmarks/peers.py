@@ -67,6 +67,11 @@ class OrdinaryLoop:
         return self.heads[task](vectors), batch.labels
 
 
+def largest(differences: Iterable[float | Tensor]) -> float:
+    """nan where one of them is nan, which max() would pass over."""
+    return float(torch.tensor(list(differences)).max())
+
+
 def largest_difference(ours: BertModel, theirs: nn.Module, setting: Setting) -> float:
     """Between the two models' vectors of every token and sentence of a batch of each task's dev examples, dropout off."""
     modes = ours.training, theirs.training
@@ -82,7 +87,7 @@ def largest_difference(ours: BertModel, theirs: nn.Module, setting: Setting) -> 
             differences += [difference_BTD, our_output["pooler_output"] - their_output.pooler_output]
     ours.train(modes[0])
     theirs.train(modes[1])
-    return max(float(difference.abs().max()) for difference in differences)
+    return largest(difference.abs().max() for difference in differences)
 
 
 def describe_difference(difference: float, what: str = "vectors of 64 dev examples of each task") -> str:

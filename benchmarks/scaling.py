@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from benchmarks.ours import OurLoop
+from benchmarks.peers import largest
 from benchmarks.rows import Outcome, speed_row
 from benchmarks.setting import Setting
 from benchmarks.timing import Timing, interleave, own_seconds
@@ -39,7 +40,7 @@ ROUNDS = 5
 TOLERANCE = 1e-5  # of a loss, between one process and two
 SHARE = 0.1  # of the data: more than the steps read
 BATCH = 32  # as in `baseline`; no batch is shorter
-FIGURE = Path("docs/figures/cost.svg")
+FIGURE = "cost.svg"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def measure(setting: Setting) -> Outcome:
     timings = [timing, *costs.values()]
     return Outcome(rows, f"with dropout off, the losses of three steps from the same weights differ by {difference:.2g} at most",
                    (f"2 processes add up {megabytes:.0f} MB of gradients in each step, every weight's", *describe_costs(found),
-                    draw(found)), sum(each.dropped for each in timings),
+                    draw(found, setting.figures)), sum(each.dropped for each in timings),
                    sum(each.disturbed for each in timings))
 
 
@@ -115,7 +116,7 @@ def compare_processes(setting: Setting) -> tuple[Timing, float, float]:
         timing = interleave({name: lambda group=group, threads=threads: group.take_steps(threads)["examples"]
                              for name, (group, threads) in variants.items()}, ROUNDS,
                             own=lambda: own_seconds() + one.cpu + two.cpu)
-    difference = max(abs(a - b) for a, b in zip(first["losses"], second["losses"], strict=True))
+    difference = largest(abs(a - b) for a, b in zip(first["losses"], second["losses"], strict=True))
     return timing, difference, second["megabytes"]
 
 
@@ -183,14 +184,14 @@ def describe_costs(found: dict[str, list[float]]) -> list[str]:
     return lines
 
 
-def draw(found: dict[str, list[float]]) -> str:
-    """Writes the figure; returns the line that links it, or that says what is missing."""
+def draw(found: dict[str, list[float]], folder: Path) -> str:
+    """Writes the figure into the folder; returns the line that links it, or that says what is missing."""
     try:
         figure = make_cost_figure(found)
     except MinbertError as error:
         return f"no figure of this was drawn: {error.message}"
-    save_svg(figure, FIGURE)
-    return f"![What a training step costs by batch, length and number of tasks](figures/{FIGURE.name})"
+    save_svg(figure, folder / FIGURE)
+    return f"![What a training step costs by batch, length and number of tasks]({folder.name}/{FIGURE})"
 
 
 def make_cost_figure(found: dict[str, list[float]]) -> "Figure":

@@ -19,10 +19,11 @@ BERT_BASE = BertConfig()
 
 @dataclass(frozen=True)
 class Setting:
-    """Where model and data are found. `data_dir` None: data/, or else the bundled samples."""
+    """Where model and data are found, and where figures go. `data_dir` None: data/, or else the bundled samples."""
 
     model: str = "minilm"
     data_dir: Path | None = None
+    figures: Path = Path("docs/figures")
 
     @cached_property
     def folder(self) -> Path:
@@ -52,9 +53,9 @@ class Setting:
         return {task: TaskData(*(tokenise(self.tables[task, split], self.tokenizer) for split in ("train", "dev")), None)
                 for task in COURSE_TASKS}
 
-    def cut(self, share: float, seed: int = 0) -> dict[str, TaskData]:
+    def cut(self, share: float) -> dict[str, TaskData]:
         """A part of every task's examples, each label's share of it as in the whole."""
         def take(examples: Sequence, task: str) -> list:
-            return take_part(examples, TASKS[task], (0.0, share), seed)
+            return take_part(examples, TASKS[task], (0.0, share), seed=0)
 
         return {task: TaskData(take(splits.train, task), take(splits.dev, task), None) for task, splits in self.data.items()}

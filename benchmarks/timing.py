@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from multitask.run import frozen_heap
+
 LIMIT = 0.15  # of one processor, for anything but ourselves
 ATTEMPTS = 3  # rounds tried for each one wanted, before the quietest are taken as they are
 STAT = Path("/proc/stat")
@@ -76,9 +78,10 @@ def interleave(variants: dict[str, Callable[[], float]], rounds: int, warm_up: b
             variant()
     quiet: list[Round] = []
     loud: list[Round] = []
-    while len(quiet) < rounds and len(quiet) + len(loud) < ATTEMPTS * rounds:
-        this = time_round(turned(variants, len(quiet) + len(loud)), own)
-        (quiet if this.is_quiet else loud).append(this)
+    with frozen_heap():  # as in a run
+        while len(quiet) < rounds and len(quiet) + len(loud) < ATTEMPTS * rounds:
+            this = time_round(turned(variants, len(quiet) + len(loud)), own)
+            (quiet if this.is_quiet else loud).append(this)
     taken = quiet + sorted(loud, key=lambda each: each.others)[:rounds - len(quiet)]
     return Timing(tuple(taken), dropped=len(quiet) + len(loud) - len(taken))
 

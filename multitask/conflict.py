@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from multitask.data import Batch
-from multitask.model import MultitaskBert
+from multitask.model import MultitaskBert, dropout_off
 from multitask.objectives import Supervised
 from multitask.recipe import JOINT
 from multitask.state import TrainState
@@ -50,10 +50,8 @@ def measure_conflict(model: MultitaskBert, objectives: Mapping[str, Supervised],
     A part where one of the two has no gradient is left out. The model is left as it was.
     """
     shared = model.encoder.shared_parameters()
-    was_training = model.training
-    model.eval()
-    gradients = {name: task_gradient(model, objectives[name], some, list(shared.values())) for name, some in batches.items()}
-    model.train(was_training)
+    with dropout_off(model):
+        gradients = {name: task_gradient(model, objectives[name], some, list(shared.values())) for name, some in batches.items()}
     parts: dict[str, list[int]] = {ALL: list(range(len(shared)))}
     for place, name in enumerate(shared):
         parts.setdefault(name_part(name), []).append(place)

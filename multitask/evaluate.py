@@ -16,7 +16,7 @@ from minbert.tokenizer import BertTokenizer
 from multitask import processes
 from multitask.batches import evaluation_batches
 from multitask.data import Example, Tokens
-from multitask.model import MultitaskBert
+from multitask.model import MultitaskBert, dropout_off
 from multitask.tables import COURSE_TASKS, TASKS, Task
 
 Z95 = 1.959963984540054  # the standard normal's 97.5% point
@@ -119,18 +119,17 @@ def run_model(model: MultitaskBert, tokenizer: BertTokenizer, task: str, example
 
     Several processes share the batches out; each gets all rows.
     """
-    was_training, device = model.training, next(model.parameters()).device
+    device = next(model.parameters()).device
     rows: list[torch.Tensor | None] = [None] * len(examples)
-    model.eval()
     tokens = CPU_TOKENS if device.type == "cpu" else GPU_TOKENS
     batches = evaluation_batches(examples, TASKS[task], tokenizer, model.encoding(task), tokens)
-    for number, (places, batch) in enumerate(batches):
-        mine = number % processes.count() == processes.number()
-        if mine or number == 0:  # the first is computed by all: then each knows what a row looks like
-            output = compute(batch.to(device).tokens).float().cpu()
-            for place, row in zip(places, output if mine else torch.zeros_like(output), strict=True):
-                rows[place] = row
-    model.train(was_training)
+    with dropout_off(model):
+        for number, (places, batch) in enumerate(batches):
+            mine = number % processes.count() == processes.number()
+            if mine or number == 0:  # the first is computed by all: then each knows what a row looks like
+                output = compute(batch.to(device).tokens).float().cpu()
+                for place, row in zip(places, output if mine else torch.zeros_like(output), strict=True):
+                    rows[place] = row
     empty = torch.zeros_like(next(row for row in rows if row is not None))
     return processes.sum_up(torch.stack([empty if row is None else row for row in rows]))
 

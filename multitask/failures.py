@@ -1,5 +1,6 @@
 """What ends training for good, said so that it can be mended: numbers that are not finite, and memory that is too small."""
 
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +30,7 @@ def explained(state: TrainState, index: int, data: Mapping[str, TaskData], folde
             raise MinbertError(f"torch cannot do a step of this training on MPS: {first_line(error)}",
                                "set PYTORCH_ENABLE_MPS_FALLBACK=1 in the environment, or --device cpu") from error
         if is_out_of_memory(error):
+            traceback.clear_frames(error.__traceback__)  # they hold the failed step's tensors
             raise advise_on_memory(error, state, index) from error
         raise
 

@@ -17,7 +17,7 @@ from minbert.tokenizer import BertTokenizer
 from multitask.batches import BatchStream
 from multitask.data import Example, Tokens
 from multitask.evaluate import run_model
-from multitask.model import MultitaskBert
+from multitask.model import MultitaskBert, dropout_off
 from multitask.objectives import Supervised
 from multitask.tables import TASKS
 from multitask.targets import Target
@@ -79,9 +79,7 @@ def frozen_objective(objective: Supervised, model: MultitaskBert, tokenizer: Ber
 
 def predict_frozen(model: MultitaskBert, task: str, *views_NVD: Tensor) -> np.ndarray:
     """As evaluate.predict, from vectors; two views, of (a, b) and of (b, a), are averaged."""
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
-    with torch.inference_mode():
+    device = next(model.parameters()).device
+    with dropout_off(model), torch.inference_mode():
         outputs = [model.read_out(task, torch.cat(view.unbind(dim=1)).to(device)).float() for view in views_NVD]
-    model.train(was_training)
     return torch.stack(outputs).mean(dim=0).cpu().numpy()

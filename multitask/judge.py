@@ -9,6 +9,7 @@ import torch
 from multitask.data import Example
 from multitask.evaluate import predict
 from multitask.frozen import encode_once, predict_frozen
+from multitask.model import dropout_off
 from multitask.objectives import Objective
 from multitask.recipe import PRETRAINING, Recipe
 from multitask.record import is_better, sample_evenly, score_epoch, value_of
@@ -85,13 +86,11 @@ def make_predictor(parts: Parts, name: str, examples: list[Example]) -> Callable
 def mean_loss(objectives: dict[str, Objective], parts: Parts) -> float:
     """The objectives' mean loss over one pass each, with dropout off: what `select_by = "loss"` goes by."""
     model, means = parts.model, []
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
-    with torch.inference_mode():
+    device = next(model.parameters()).device
+    with dropout_off(model), torch.inference_mode():
         for objective in objectives.values():
             objective.stream.load_state_dict({"pass": 0, "position": 0})  # every epoch is judged by the same batches
             batches = [objective.next_batch().to(device) for _ in range(len(objective.stream))]
             losses = [float(objective.loss(objective.output(model, batch), batch)) for batch in batches]
             means.append(np.average(losses, weights=[len(batch.ids) for batch in batches]))
-    model.train(was_training)
     return float(np.mean(means))

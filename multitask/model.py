@@ -3,6 +3,9 @@
 # B batch, T tokens, Q tokens asked for (all T, or the first alone), D hidden, C columns of the output
 # N sentence vectors: B, or 2 B for pairs that are encoded independently (their tokens come as 2 B rows, too)
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -123,3 +126,15 @@ class MultitaskBert(nn.Module):
         outputs = [self.output(task, join_texts(order, self.cls_id, self.sep_id, self.encoding(task)))
                    for order in ((texts, texts[::-1]) if both else (texts,))]
         return torch.stack(outputs).mean(dim=0)
+
+
+@contextmanager
+def dropout_off(model: nn.Module) -> Iterator[None]:
+    """Inside, nothing is dropped; afterwards every module is in its own mode again. May be nested."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

@@ -8,8 +8,7 @@ leave dropout on, which moves the output more than the perturbation does; here t
 # B sequences (an independent pair is two of them), T tokens, D hidden, 1 broadcast
 
 import copy
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from minbert.files import MinbertError
 from multitask.data import Batch
-from multitask.model import MultitaskBert
+from multitask.model import MultitaskBert, dropout_off
 from multitask.objectives import Supervised
 from multitask.recipe import BregmanRecipe, RDropRecipe, SmartRecipe, StageRecipe
 from multitask.targets import symmetric_kl as symmetric_kl  # what classes diverge by; offered here too
@@ -40,18 +39,6 @@ class Penalty(Protocol):
 
     def load_state_dict(self, saved: dict) -> None:
         """Goes back to where `state_dict` was taken."""
-
-
-@contextmanager
-def dropout_off(model: nn.Module) -> Iterator[None]:
-    """Inside, nothing is dropped; afterwards every module is in its own mode again. May be nested."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def fork_random_numbers(device: torch.device) -> AbstractContextManager:

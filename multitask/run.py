@@ -92,6 +92,7 @@ def train(recipe: Recipe, setting: Setting, earlier: Earlier | None, interrupt: 
 def frozen_heap() -> Iterator[None]:
     """Inside, the garbage collector leaves alone what there is: examples are lists by the thousand, and it would look through
     them again and again (3% of a step)."""
+    gc.collect()
     gc.freeze()
     try:
         yield

@@ -2,7 +2,8 @@
 
 Of a layer autograd keeps the input of every matrix product. Two of these, a third of it all, are made of something else that it
 keeps, by a cheap step: the wide vectors behind GELU, and the attention probabilities behind dropout. They are made a second time
-in backward(), which takes one or two hundredths of a training step; the numbers are the same.
+in backward(), which takes one or two hundredths of a training step; the numbers are the same. On a GPU, where dropout is torch's
+own, the first of the two alone.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from minbert.dropout import Drop
 
-Kept = Tensor | Callable[[], Tensor]
+Kept = tuple[Tensor, int] | Callable[[], Tensor]  # a tensor and how often it had been changed, or how to make it again
 
 
 def making_again() -> saved_tensors_hooks:
@@ -22,12 +23,15 @@ def making_again() -> saved_tensors_hooks:
 
 
 def pack(tensor: Tensor) -> Kept:
-    """What is kept of a tensor that backward() will need: itself, or how to make it again."""
+    """What is kept of a tensor that backward() will need."""
     whole = tensor if tensor._base is None else tensor._base  # a matrix product keeps a view in two or three dimensions
-    make = find_maker(whole.grad_fn) if whole.grad_fn and whole.is_contiguous() else None
+    is_as_made = whole.grad_fn and whole._version == 0 and whole.is_contiguous()
+    make = find_maker(whole.grad_fn) if is_as_made else None
+    if make is None:
+        kept = tensor.detach()  # a node's own result, kept with its way back to the node, would hold both for ever
+        return kept, kept._version
     layout = tensor.size(), tensor.stride(), tensor.storage_offset()
-    # detached: a node's own result, kept with its way back to the node, would hold both for ever
-    return tensor.detach() if make is None else lambda: make().as_strided(*layout)
+    return lambda: make().as_strided(*layout)
 
 
 def find_maker(node: Node) -> Callable[[], Tensor] | None:
@@ -41,4 +45,10 @@ def find_maker(node: Node) -> Callable[[], Tensor] | None:
 
 
 def unpack(kept: Kept) -> Tensor:
-    return kept if isinstance(kept, Tensor) else kept()
+    """Raises RuntimeError for a tensor that was changed in place after it was kept, as torch itself does where nobody unpacks."""
+    if callable(kept):
+        return kept()
+    tensor, version = kept
+    if tensor._version != version:
+        raise RuntimeError(f"a tensor of shape {tuple(tensor.shape)} that backward() needs was modified by an inplace operation")
+    return tensor

@@ -39,9 +39,10 @@ class TrainState:
     epoch: int = 1
     step: int = 0
     epoch_loss: float = 0.0  # of the epoch's steps so far, penalties not counted
+    word_gradient: WordGradient | None = None  # made here; a copy by dataclasses.replace has the same one
 
     def __post_init__(self) -> None:
-        self.word_gradient = WordGradient(self.model.encoder)
+        self.word_gradient = self.word_gradient or WordGradient(self.model.encoder)
 
     @property
     def device(self) -> torch.device:

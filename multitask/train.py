@@ -116,6 +116,7 @@ def check_finite(losses: dict[str, Tensor], penalties: dict[str, Tensor], norm: 
     """Raises NotFinite, exit status 5, for the first that is nan or infinite: a loss, a penalty, the gradient's norm."""
     if torch.stack([*losses.values(), *penalties.values(), norm]).isfinite().all():
         return  # one look for all of them: a GPU has to be waited for, once a step
+    state.optimizer.zero_grad(set_to_none=True)  # whoever goes on begins anew
     named = [(f"the loss of {name}", (name,), loss) for name, loss in losses.items()]
     for key, value in penalties.items():
         name, _, penalty = key.partition(".")

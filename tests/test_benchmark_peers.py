@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_run import VOCABULARY, config
 
-from benchmarks import epochs, frozen, timing
+from benchmarks import epochs, frozen, inference, steps, techniques, timing
 from benchmarks.peers import ENCODINGS, OrdinaryLoop, task_loss
 from benchmarks.setting import Setting
 from benchmarks.starter import StarterAdamW, StarterLoop
@@ -150,7 +150,7 @@ def test_frozen_measures_what_it_says(setting, monkeypatch):
     monkeypatch.setattr(frozen, "SHARE", 0.1)
     monkeypatch.setattr(timing, "LIMIT", float("inf"))  # whatever else the machine does
     outcome = frozen.measure(setting)
-    assert [(row.goal, len(row.ratios)) for row in outcome.rows] == [(15, 1)]
+    assert [(row.goal, len(row.ratios)) for row in outcome.rows] == [(15, 1), (None, 1)]
     with pytest.raises(MinbertError, match="expected 20 on both sides"):
         frozen.check_examples({20, 19}, 20)
 
@@ -173,6 +173,38 @@ def test_transformers_trainer_gets_the_token_ids_that_ours_does(setting):
             assert ours.mask_BT[place].sum() == length, f"{task}, row {place}"
             assert ours.ids_BT[place, :length].tolist() == row["input_ids"], f"{task}, row {place}"
             assert ours.segment_BT[place, :length].tolist() == row["token_type_ids"], f"{task}, row {place}"
+
+
+@pytest.mark.parametrize("module, measure, expected", [
+    (steps, "measure", [(2.4, False), (2.8, False), (5.0, False), (0.4, False), (0.4, False), (None, False)]),
+    (steps, "measure_small", [(None, False), (None, False), (5.0, False)]),
+    (steps, "measure_bert_base", [(2.1, False), (None, False)]),
+    (inference, "measure", [(2.5, False)]),
+    (techniques, "measure", [(1.12, True), (None, True), (2.7, True), (3.1, True)]),
+])
+def test_each_benchmark_measures_what_it_says(setting, monkeypatch, module, measure, expected):
+    monkeypatch.setattr(module, "interleave", lambda variants, *_, **__: timing.interleave(variants, 1, warm_up=False))
+    monkeypatch.setattr(timing, "LIMIT", float("inf"))
+    monkeypatch.setattr(steps, "BATCH", 8)
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    monkeypatch.setattr(steps, "BERT_BASE", replace(steps.BERT_BASE, **small))
+    outcome = getattr(module, measure)(setting)
+    assert [(row.goal, row.at_most) for row in outcome.rows] == expected
+    assert all(row.ratio > 0 for row in outcome.rows) and "differ" in outcome.same
+
+
+def test_a_ratio_above_1_is_ours_being_faster(setting, monkeypatch):
+    """Ours takes a second, theirs three, for as much work."""
+    def rounds(variants, *_, **__) -> timing.Timing:
+        for variant in variants.values():
+            variant()
+        seconds = {name: 3.0 if "their" in name or name == "starter" else 1.0 for name in variants}
+        return timing.Timing((timing.Round({name: timing.Sample(6.0, each) for name, each in seconds.items()}, 0.0),), 0)
+
+    monkeypatch.setattr(steps, "interleave", rounds)
+    monkeypatch.setattr(inference, "interleave", rounds)
+    monkeypatch.setattr(steps, "BATCH", 8)
+    assert [row.ratio for row in steps.measure(setting).rows[:3]] == [inference.measure(setting).rows[0].ratio] * 3 == [3.0] * 3
 
 
 def test_work_that_is_not_the_expected_is_an_error():

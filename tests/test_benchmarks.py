@@ -10,11 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from small_run import VOCABULARY, config
 from test_run import write_tables
 
 from benchmarks import __main__ as command
-from benchmarks import bucketing, scaling, timing
+from benchmarks import bucketing, scaling, steps, timing
+from benchmarks.peers import largest
 from benchmarks.rows import Outcome, Row, cost_row, speed_row
 from benchmarks.setting import Setting
 from minbert.bert import BertModel
@@ -169,7 +171,7 @@ def call(tmp_path) -> Callable[..., tuple[int, str]]:
     path = tmp_path / "report.md"
 
     def run(*arguments: str) -> tuple[int, str]:
-        status = run_command(command.main, [*arguments, "--threads", "1", "--out", str(path)])
+        status = run_command(command.main, ["--threads", "2", *arguments, "--out", str(path)])
         return status, path.read_text(encoding="utf-8") if path.exists() else ""
 
     return run
@@ -187,7 +189,7 @@ def test_the_report_has_every_row_and_what_shows_that_the_work_was_the_same(meas
     assert "\n| epochs | theirs | 0.50x (n = 1) |  | no goal | 0.5 | 0.5 | u/s |\n" in steps
     assert "\n| peak | theirs | 0.70x (n = 1) | at most 0.8x | met |" in memory
     assert "\n- the same work: differ by 3e-7\n" in steps and "the same batch" in memory
-    assert "; 7 rounds thrown away, 5 of those that count were disturbed\n" in steps and "1 threads" in steps
+    assert "; 7 rounds thrown away, 5 of those that count were disturbed\n" in steps and "2 threads" in steps
     assert "\n- a detail\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n- ![a figure](figures/a.svg)\n" in steps
     printed = capsys.readouterr().out
     assert "ours / theirs: 3.00x (2.00 to 4.00, n = 3), at least 2.4x, met\n" in printed and "epochs / theirs" in printed
@@ -214,6 +216,50 @@ def test_a_missed_goal_is_in_the_report_and_ends_with_status_1(measured, call, c
     assert status == 1 and "missed: ours against theirs; lost against theirs" in capsys.readouterr().err
     assert section(report, "steps").count("| MISSED |") == 2 and "peak" in section(report, "memory"), "the others still run"
     assert call("memory")[0] == 0, "an earlier miss is not counted again"
+
+
+def test_goals_are_those_of_minilm_in_two_threads(measured, call):
+    measured["steps"] = Outcome((row(2.0, goal=2.4),), "")
+    status, report = call("steps", "--threads", "1")
+    assert status == 0 and "| 2.00x (n = 1) |  | no goal |" in section(report, "steps")
+
+
+@pytest.mark.parametrize("error, said", [(MinbertError("the ids differ", "look"), "steps: the ids differ\n    look\n"),
+                                         (ImportError("No module named 'transformers'"), "requirements-dev.txt")])
+def test_where_one_benchmark_fails_the_others_still_run(measured, call, capsys, error, said):
+    def fail(setting):
+        raise error
+
+    command.BENCHMARKS["steps"] = command.Benchmark(fail)
+    status, report = call()
+    output = capsys.readouterr()
+    assert status == 1 and said in output.out and "missed: steps, which failed" in output.err
+    assert "## steps" not in report and "peak" in section(report, "memory")
+
+
+def test_a_file_that_is_no_report_is_not_written_over(measured, call, tmp_path, capsys):
+    (tmp_path / "report.md").write_text("# My notes\n", encoding="utf-8")
+    assert call("steps") == (2, "# My notes\n") and "no report of this command" in capsys.readouterr().err
+
+
+def test_of_numbers_the_largest_is_none_where_one_is_none():
+    assert math.isnan(largest([1e-7, NAN, 0.0])) and largest([torch.tensor(1.0), 2.0]) == 2.0
+
+
+def test_the_arithmetic_of_a_step_is_that_of_its_products():
+    sizes = replace(config(), hidden_size=384, intermediate_size=1536, num_hidden_layers=6)
+    forward = 6 * (2 * (4 * 384 * 384 + 2 * 384 * 1536) + 2 * 2 * 25 * 384)  # six matrices, scores and mixtures of 25 tokens
+    assert steps.operations_per_token(sizes, 25.0) == 3 * forward
+
+
+def test_arithmetic_is_a_share_of_the_best_products_of_the_run():
+    def one(ours: float, peak: float) -> timing.Round:
+        return timing.Round({"ours": timing.Sample(ours, 1.0), "peak": timing.Sample(peak, 1.0)}, 0.0)
+
+    loop = SimpleNamespace(read=100, rows=4, model=SimpleNamespace(encoder=SimpleNamespace(config=config())))
+    each = steps.operations_per_token(config(), 25.0) / 1e9
+    found = steps.arithmetic_row("what", timing.Timing((one(1000.0, 5.0), one(2000.0, 8.0)), 0), "ours", loop)
+    assert found.ratios == pytest.approx((each * 1000 / 8, each * 2000 / 8)) and found.theirs == (8.0, 8.0)
 
 
 def test_an_unknown_name_is_offered_the_closest_and_nothing_runs(measured, call, capsys):
@@ -269,8 +315,8 @@ def test_the_figure_of_costs_is_the_same_for_the_same_numbers(costs, tmp_path):
     assert one == two and one.startswith(b"<?xml") and b"metadata" not in one
 
 
-def test_without_matplotlib_the_report_says_that_there_is_no_figure(costs, without_figures):
-    assert scaling.draw(costs).startswith("no figure of this was drawn: figures need matplotlib")
+def test_without_matplotlib_the_report_says_that_there_is_no_figure(costs, without_figures, tmp_path):
+    assert scaling.draw(costs, tmp_path).startswith("no figure of this was drawn: figures need matplotlib")
 
 
 @pytest.mark.slow

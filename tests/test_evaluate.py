@@ -240,3 +240,10 @@ def test_batches_of_predictions_fit_into_a_processors_cache():
     lengths = run_model(model, tokenizer(), "sst", some, compute)
     assert lengths.tolist() == [len(example.pieces[0]) + 2 for example in some]
     assert CPU_TOKENS / 2 < max(sizes) <= CPU_TOKENS
+
+
+def test_an_error_in_the_middle_leaves_the_models_mode():
+    model = make_model(recipe()).train()
+    with pytest.raises(ZeroDivisionError):
+        run_model(model, tokenizer(), "sst", examples("sst", 3), lambda tokens: 1 / 0)
+    assert all(module.training for module in model.modules()), "whoever goes on would train without dropout"

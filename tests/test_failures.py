@@ -1,6 +1,7 @@
 """What ends a training step for good: the message, what is left in the run folder, and a batch size that fits."""
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from small_run import recipe, save_tiny_bert
 from test_resume import make_setting
 
 from minbert.files import MinbertError
+from multitask import failures
 from multitask.objectives import Supervised
 from multitask.recipe import SmartRecipe
 from multitask.run import run
@@ -94,6 +96,27 @@ def test_too_little_memory_names_the_batch_size_that_fits_and_how_to_keep_the_st
     assert caught.value.exit_code == 2 and "\n" not in caught.value.message
     small = recipe(schedule="round_robin", batch_size=2, accumulate=4, smart=SmartRecipe())
     run(small, make_setting(model_folder, tmp_path / "small"))
+
+
+def test_what_fits_is_tried_when_the_failed_steps_memory_is_free(model_folder, tmp_path, monkeypatch):
+    output, search, alive, seen = Supervised.output, failures.find_fitting_batch, [], []
+
+    def failing(self, model, batch, embedded_BTD=None):
+        result = output(self, model, batch, embedded_BTD)
+        alive.append(weakref.ref(result))
+        if len(batch.ids) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return result
+
+    def watching(state):
+        seen.extend(reference() for reference in alive)
+        return search(state)
+
+    monkeypatch.setattr(Supervised, "output", failing)
+    monkeypatch.setattr(failures, "find_fitting_batch", watching)
+    with pytest.raises(MinbertError, match="out of memory"):
+        run(recipe(schedule="round_robin", batch_size=8), make_setting(model_folder, tmp_path / "run"))
+    assert seen == [None], "the failed step's activations are in memory yet, beside those of the trials"
 
 
 def test_a_model_that_fits_with_no_batch_is_said_to(model_folder, tmp_path, monkeypatch):
