@@ -132,8 +132,6 @@ class BertModel(nn.Module):
         Where `states` and `maps` are lists, all hidden states (L + 1) and attention maps (L) are added to them.
         `first_only` spares the last layer the tokens after the first, for those who pool [CLS] alone: then Q is 1.
         """
-        if mask is not None and mask.device.type == "cpu" and not torch.jit.is_tracing() and mask.all():
-            mask = None  # there is no padding; a GPU would have to be waited for, and a traced model meets other batches
         if mask is not None:  # an axis for the heads, and where all tokens see the same, one for the tokens that ask
             mask = mask.bool()[:, None, None, :] if mask.dim() == 2 else mask.bool()[:, None]
         hidden_BQD = embedded_BTD

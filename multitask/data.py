@@ -69,16 +69,22 @@ def find_encoding(recipe: Recipe, task: str) -> Encoding:
 @dataclass(frozen=True)
 class Tokens:
     """What the model reads, int64: ids; 1 for a token and 0 for padding; 0 or 1 for the segment; the part of speech of
-    each piece, 0 for [CLS], [SEP] and padding, or None where the examples have none."""
+    each piece, 0 for [CLS], [SEP] and padding, or None where the examples have none. `is_full`: no row has padding."""
 
     ids_BT: Tensor
     mask_BT: Tensor
     segment_BT: Tensor
     tags_BT: Tensor | None = None
+    is_full: bool = False
+
+    @property
+    def attention_mask(self) -> Tensor | None:
+        """mask_BT, or None where there is nothing to hide: attention is spared a pass over its scores."""
+        return None if self.is_full else self.mask_BT
 
     def to(self, device: torch.device | str) -> "Tokens":
         tags_BT = None if self.tags_BT is None else move(self.tags_BT, device)
-        return Tokens(move(self.ids_BT, device), move(self.mask_BT, device), move(self.segment_BT, device), tags_BT)
+        return Tokens(move(self.ids_BT, device), move(self.mask_BT, device), move(self.segment_BT, device), tags_BT, self.is_full)
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,7 @@ def pad(sequences: Sequence[Encoded], pad_id: int, token_types: str, tags: Seque
         fill([1] * len(ids) for ids, _ in sequences),
         fill(types for _, types in sequences) * int(token_types == "bert"),
         None if tags is None else fill(tags),
+        is_full=all(len(ids) == width for ids, _ in sequences),
     )
 
 

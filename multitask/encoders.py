@@ -51,7 +51,7 @@ class Encoder(nn.Module):
             words_BTD = words_BTD + extra_BTD
         return bert.embed(token_type_ids=tokens.segment_BT, inputs_embeds=words_BTD)
 
-    def encode(self, task: str, embedded_BTD: Tensor, mask: Tensor, first_only: bool = False) -> Tensor:
+    def encode(self, task: str, embedded_BTD: Tensor, mask: Tensor | None, first_only: bool = False) -> Tensor:
         """hidden_BQD: of all tokens, or with `first_only` of the first alone. `mask` is as for BertModel.encode."""
         return self.find_bert(task).encode(embedded_BTD, mask, first_only=first_only)
 
@@ -106,7 +106,7 @@ class PartsEncoder(SharedEncoder):
         super().__init__(bert)
         self.parts = nn.ModuleDict(parts)
 
-    def encode(self, task: str, embedded_BTD: Tensor, mask: Tensor, first_only: bool = False) -> Tensor:
+    def encode(self, task: str, embedded_BTD: Tensor, mask: Tensor | None, first_only: bool = False) -> Tensor:
         part = self.parts[ALL_TASKS if ALL_TASKS in self.parts else task]
         for number, layer in enumerate(self.bert.layers):
             layer.part = partial(part, number)

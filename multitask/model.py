@@ -67,7 +67,7 @@ class MultitaskBert(nn.Module):
         if embedded_BTD is None:
             embedded_BTD = self.embed(task, tokens)
         first_only = self.tasks[task].pooling in ("cls", "pooler")
-        hidden_BQD = self.encoder.encode(task, embedded_BTD, tokens.mask_BT, first_only)
+        hidden_BQD = self.encoder.encode(task, embedded_BTD, tokens.attention_mask, first_only)
         return self._pool(task, hidden_BQD, tokens)
 
     def read_out(self, task: str, vectors_ND: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ class SentenceObjective:
     def output(self, model: MultitaskBert, batch: Batch) -> Tensor:
         """sentence_BD."""
         tokens, is_cls = batch.tokens, self.recipe.pooling == "cls"
-        hidden_BQD = model.encoder.encode("", model.embed("", tokens), tokens.mask_BT, first_only=is_cls)
+        hidden_BQD = model.encoder.encode("", model.embed("", tokens), tokens.attention_mask, first_only=is_cls)
         return hidden_BQD[:, 0] if is_cls else mean_pool(hidden_BQD, tokens.mask_BT)
 
 

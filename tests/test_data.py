@@ -60,6 +60,14 @@ def test_a_batch_is_padded_to_its_longest_example():
     assert {batch.tokens.ids_BT.dtype, batch.tokens.mask_BT.dtype, batch.tokens.segment_BT.dtype} == {torch.int64}
 
 
+def test_a_batch_without_padding_says_so_wherever_it_is():
+    short, long = (Example("", ("",), 0, ([7] * count,)) for count in (2, 3))
+    for examples, is_full in (([short, short], True), ([short, long], False)):
+        tokens = collate(examples, SST, TOKENIZER, Encoding("single")).tokens
+        assert tokens.is_full == tokens.to("cpu").is_full == bool(tokens.mask_BT.all()) == is_full
+        assert tokens.attention_mask is (None if is_full else tokens.mask_BT)
+
+
 def test_a_pair_is_one_sequence_whose_second_text_is_segment_1():
     pairs = [make("a", "b c"), make("d", "d")]
     tokens = collate(pairs, PARA, TOKENIZER, PAIR).tokens
