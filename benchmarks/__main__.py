@@ -7,12 +7,13 @@ its own date and hardware: a run of some renews only theirs.
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -31,10 +32,11 @@ PEERS = ("transformers", "tokenizers", "sentence-transformers", "accelerate")
 TITLE = "# Speed, measured beside peers"
 INTRODUCTION = TITLE + """
 
-Written by `python -m benchmarks`: no figure here was typed. Ours and a peer's work are timed in turn in one process (where
-memory or a start is measured: in a process each), a round after the other. A round in which the machine was busy with something
-else for more than 0.15 of a processor is thrown away. A ratio is taken within a round; shown are the median of the ratios, the
-smallest and the largest. Rates are medians. What others do on the same hardware outside of a virtual machine cannot be seen.
+Written by `python -m benchmarks`: no figure here was typed. Each section has a process of its own; in it ours and a peer's work
+are timed in turn, a round after the other (where memory or a start is measured: in a process each). A round in which the
+machine was busy with something else for more than 0.15 of a processor is thrown away. A ratio is taken within a round; shown
+are the median of the ratios, the smallest and the largest. Rates are medians. What others do on the same hardware outside of a
+virtual machine cannot be seen.
 """
 
 
@@ -54,28 +56,41 @@ def main(arguments: list[str]) -> None:
             raise MinbertError(f"there is no benchmark {name}", offer(closest(name, BENCHMARKS)) or ", ".join(BENCHMARKS))
     if flags.out.exists() and not (flags.out.is_file() and flags.out.read_bytes().startswith(TITLE.encode())):
         raise MinbertError(f"{flags.out} is there already, and is no report of this command", "give --out another name")
+    setting = Setting(flags.model, flags.data_dir, flags.out.parent / "figures")
+    _ = setting.folder, setting.sources  # a model or data that are not there are said once, before anything is timed
+    names = flags.names or [name for name, benchmark in BENCHMARKS.items() if benchmark.by_default]
+    if len(names) == 1:
+        return run_here(names[0], setting, flags)
+    if failed := [name for name in names if run_alone(name, flags)]:
+        raise MinbertError(f"goals missed or not measured: {', '.join(failed)}", f"see above, and {flags.out}", exit_code=1)
+
+
+def run_alone(name: str, flags: Namespace) -> int:
+    """Runs the benchmark in a process of its own, for what one leaves in memory changes the next one's speed by a tenth.
+    Returns the exit status."""
+    data_dir = [f"--data_dir={flags.data_dir}"] if flags.data_dir else []
+    command = [sys.executable, "-m", "benchmarks", name, *data_dir, f"--model={flags.model}", f"--threads={flags.threads}",
+               f"--out={flags.out}"]
+    return subprocess.run(command, check=False).returncode
+
+
+def run_here(name: str, setting: Setting, flags: Namespace) -> None:
+    """Measures, prints, and renews the benchmark's section of the report. Raises MinbertError where a goal is missed."""
     torch.set_num_threads(flags.threads)
     os.environ["RAYON_NUM_THREADS"] = str(flags.threads)  # of their tokenizers, who read it once
-    setting = Setting(flags.model, flags.data_dir, flags.out.parent / "figures")
-    sections, missed = read_sections(flags.out), []
-    for name in flags.names or [name for name, benchmark in BENCHMARKS.items() if benchmark.by_default]:
-        started = time.perf_counter()
-        try:
-            outcome = BENCHMARKS[name].measure(setting)
-        except (ImportError, MinbertError) as error:
-            hint = "pip install -r requirements-dev.txt" if isinstance(error, ImportError) else error.hint
-            print(f"{name}: {error}", f"    {hint}", sep="\n", flush=True)
-            missed.append(f"{name}, which failed")
-            continue
-        if (flags.model, flags.threads) != ("minilm", 2):  # for which the goals were set
-            outcome = replace(outcome, rows=tuple(replace(row, goal=None) for row in outcome.rows))
-        seconds = time.perf_counter() - started
-        print(f"{name} ({seconds:.0f} s)", *(f"    {describe(row)}" for row in outcome.rows), sep="\n", flush=True)
-        sections[name] = write_section(outcome, setting, seconds)
-        missed += [f"{row.what} against {row.against}" for row in outcome.rows if not row.is_met]
-        write_text(flags.out, "\n".join([INTRODUCTION, *(f"## {known}\n{sections[known]}" for known in BENCHMARKS
-                                                         if known in sections)]))
-    if missed:
+    started = time.perf_counter()
+    try:
+        outcome = BENCHMARKS[name].measure(setting)
+    except ImportError as error:
+        raise MinbertError(f"{name}: {error}", "pip install -r requirements-dev.txt", exit_code=1) from error
+    if (flags.model, flags.threads) != ("minilm", 2):  # for which the goals were set
+        outcome = replace(outcome, rows=tuple(replace(row, goal=None) for row in outcome.rows))
+    seconds = time.perf_counter() - started
+    print(f"{name} ({seconds:.0f} s)", *(f"    {describe(row)}" for row in outcome.rows), sep="\n", flush=True)
+    sections = read_sections(flags.out) | {name: write_section(outcome, setting, seconds)}
+    write_text(flags.out, "\n".join([INTRODUCTION, *(f"## {known}\n{sections[known]}" for known in BENCHMARKS
+                                                     if known in sections)]))
+    if missed := [f"{row.what} against {row.against}" for row in outcome.rows if not row.is_met]:
         raise MinbertError(f"missed: {'; '.join(missed)}", f"{flags.out} has the figures", exit_code=1)
 
 
@@ -120,7 +135,7 @@ def write_section(outcome: Outcome, setting: Setting, seconds: float) -> str:
     """The benchmark's part of the report: its rows, what shows that the work was the same, date, hardware and versions."""
     facts = environment(torch.device("cpu"))
     versions = ", ".join([*(f"{name} {facts[name]:.12}" for name in ("minbert", "python", "torch", "numpy", "commit")),
-                          *(f"{name} {version(name)}" for name in PEERS if find_spec(name.replace("-", "_")))])
+                          *filter(None, map(name_version, PEERS))])
     lines = ["", "| what | against | ratio | goal | | ours | theirs | unit |", "|---|---|---|---|---|---|---|---|"]
     for row in outcome.rows:
         cells = (row.what, row.against, show_ratio(row), show_goal(row), verdict(row), show_figures(row.ours),
@@ -137,6 +152,14 @@ def write_section(outcome: Outcome, setting: Setting, seconds: float) -> str:
         table = line.startswith("|")
         lines.append(line if table else f"- {line}")
     return "\n".join(lines) + "\n"
+
+
+def name_version(name: str) -> str:
+    """Of an installed package; "" of one that is not."""
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def find_processor() -> str:

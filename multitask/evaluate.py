@@ -20,7 +20,7 @@ from multitask.model import MultitaskBert, dropout_off
 from multitask.tables import COURSE_TASKS, TASKS, Task
 
 Z95 = 1.959963984540054  # the standard normal's 97.5% point
-CPU_TOKENS, GPU_TOKENS = 1024, 16384  # of a batch: less padding and what fits into a cache; enough to keep a GPU busy (untried)
+CPU_TOKENS, GPU_TOKENS = 1024, 4096  # of a batch: little padding, and what fits into a cache; what training has, too (untried)
 
 
 @dataclass(frozen=True)

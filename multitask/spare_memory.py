@@ -45,7 +45,8 @@ def find_maker(node: Node) -> Callable[[], Tensor] | None:
 
 
 def unpack(kept: Kept) -> Tensor:
-    """Raises RuntimeError for a tensor that was changed in place after it was kept, as torch itself does where nobody unpacks."""
+    """Raises RuntimeError for a kept tensor that was changed in place since, as torch itself does where nobody unpacks. What is
+    made again comes as it was before such a change."""
     if callable(kept):
         return kept()
     tensor, version = kept

@@ -113,7 +113,8 @@ def add_gradient(state: TrainState, name: str, share: float) -> tuple[Tensor, di
 
 def check_finite(losses: dict[str, Tensor], penalties: dict[str, Tensor], norm: Tensor, state: TrainState,
                  ids: dict[str, tuple[str, ...]]) -> None:
-    """Raises NotFinite, exit status 5, for the first that is nan or infinite: a loss, a penalty, the gradient's norm."""
+    """Raises NotFinite, exit status 5, for the first that is nan or infinite: a loss, a penalty, the gradient's norm. Then the
+    step's gradient is gone."""
     if torch.stack([*losses.values(), *penalties.values(), norm]).isfinite().all():
         return  # one look for all of them: a GPU has to be waited for, once a step
     state.optimizer.zero_grad(set_to_none=True)  # whoever goes on begins anew

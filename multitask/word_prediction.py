@@ -100,9 +100,9 @@ class WordPrediction:
         """(ids_BT to read, labels_BT to predict)."""
         raise NotImplementedError
 
-    def visible(self, batch: Batch) -> Tensor:
-        """Which tokens may be seen: by all (B, T), or by each token (B, T, T)."""
-        return batch.tokens.mask_BT
+    def visible(self, batch: Batch) -> Tensor | None:
+        """Which tokens may be seen: by all (B, T), or by each token (B, T, T); None for all of them."""
+        return batch.tokens.attention_mask
 
     def is_word(self, tokens: Tokens) -> Tensor:
         """is_word_BT: False for special tokens (the unknown one too) and for padding."""

@@ -126,6 +126,7 @@ def test_a_loss_that_is_no_number_stops_before_the_step(value):
     with pytest.raises(MinbertError, match="the loss of sts is .*in epoch 1, step 1 .*sts0-") as caught:
         next(run_stage(state, lambda epoch: [("sts",)], 1, clip=1.0))
     assert caught.value.exit_code == 5
+    assert all(parameter.grad is None for parameter in state.model.parameters()), "whoever goes on would begin with nan"
     assert all(torch.equal(before[name], tensor) for name, tensor in state.model.state_dict().items())
 
 
