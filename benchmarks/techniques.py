@@ -28,7 +28,7 @@ def measure(setting: Setting) -> Outcome:
         loop.step()
         return 1.0
 
-    timing = interleave({name: lambda loop=loop: steps(loop) for name, loop in loops.items()}, rounds=7)
+    timing = interleave({name: lambda loop=loop: steps(loop) for name, loop in loops.items()}, rounds=11)
     if len({loop.read for loop in loops.values()}) > 1:
         raise MinbertError("the variants did not see the same batches", exit_code=1)
     goals = {"pcgrad": ("PCGrad", 1.12), "gradvac": ("Gradient Vaccine", None),
