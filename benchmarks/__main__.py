@@ -18,7 +18,20 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import adamw, bucketing, epochs, frozen, inference, memory, scaling, starting, steps, techniques, tokenizing
+from benchmarks import (
+    adamw,
+    bucketing,
+    epochs,
+    frozen,
+    inference,
+    long_texts,
+    memory,
+    scaling,
+    starting,
+    steps,
+    techniques,
+    tokenizing,
+)
 from benchmarks.rows import Outcome, Row
 from benchmarks.setting import Setting
 from minbert.files import MinbertError, write_text
@@ -181,6 +194,7 @@ BENCHMARKS = {
     "tokenizer": Benchmark(tokenizing.measure),
     "start": Benchmark(starting.measure),
     "memory": Benchmark(memory.measure),
+    "long-texts": Benchmark(long_texts.measure, by_default=False),
     "scaling": Benchmark(scaling.measure, by_default=False),
     "bucketing": Benchmark(bucketing.measure, by_default=False),
     "whole-epoch": Benchmark(epochs.measure_whole, by_default=False),

@@ -190,8 +190,8 @@ class TheirCrossEncoder:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         self.tables = tables
-        self.models = {task: CrossEncoder(str(setting.folder), num_labels=columns, max_length=LONGEST, device="cpu")
-                       for task, columns in COLUMNS.items()}
+        self.models = {task: CrossEncoder(str(setting.folder), num_labels=COLUMNS[task], max_length=LONGEST, device="cpu")
+                       for task in COURSE_TASKS}
         self.bert = self.models["sst"].model.bert
 
     def train(self) -> Work:

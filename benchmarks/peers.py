@@ -17,14 +17,14 @@ from multitask.data import Encoding, Example, collate
 from multitask.tables import TASKS
 
 TOLERANCE = 1e-5
-COLUMNS = {"sst": 5, "para": 1, "sts": 1}
+COLUMNS = {"sst": 5, "para": 1, "sts": 1, "cfimdb": 2}
 ENCODINGS = {"sst": Encoding("single", max_length=128), "para": Encoding("pair", max_length=128),
-             "sts": Encoding("pair", max_length=128)}
+             "sts": Encoding("pair", max_length=128), "cfimdb": Encoding("single", max_length=512)}
 
 
 def task_loss(task: str, output_BC: Tensor, labels_B: Tensor) -> Tensor:
     """Cross-entropy for classes, binary cross-entropy for pairs, squared error for similarity."""
-    if task == "sst":
+    if COLUMNS[task] > 1:
         return nn.functional.cross_entropy(output_BC, labels_B)
     if task == "para":
         return nn.functional.binary_cross_entropy_with_logits(output_BC[:, 0], labels_B)

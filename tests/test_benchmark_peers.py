@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_run import VOCABULARY, config
 
-from benchmarks import epochs, frozen, inference, steps, techniques, timing
+from benchmarks import epochs, frozen, inference, long_texts, steps, techniques, timing
 from benchmarks.peers import ENCODINGS, OrdinaryLoop, task_loss
 from benchmarks.setting import Setting
 from benchmarks.starter import StarterAdamW, StarterLoop
@@ -16,7 +16,7 @@ from minbert.files import MinbertError
 from minbert.weights import save_model
 from multitask.checkpoint import build_model
 from multitask.command_line import SAMPLE_DATA
-from multitask.data import collate
+from multitask.data import Encoding, collate
 from multitask.model import MultitaskBert
 from multitask.recipe_files import load_recipe
 from multitask.stage import Parts
@@ -179,6 +179,7 @@ def test_transformers_trainer_gets_the_token_ids_that_ours_does(setting):
     (steps, "measure", [(2.4, False), (2.8, False), (5.0, False), (0.4, False), (0.4, False), (None, False)]),
     (steps, "measure_small", [(None, False), (None, False), (5.0, False)]),
     (steps, "measure_bert_base", [(2.1, False), (None, False)]),
+    (long_texts, "measure", [(None, False)] * 3),
     (inference, "measure", [(2.5, False)]),
     (techniques, "measure", [(1.12, True), (None, True), (2.7, True), (3.1, True)]),
 ])
@@ -186,6 +187,7 @@ def test_each_benchmark_measures_what_it_says(setting, monkeypatch, module, meas
     monkeypatch.setattr(module, "interleave", lambda variants, *_, **__: timing.interleave(variants, 1, warm_up=False))
     monkeypatch.setattr(timing, "LIMIT", float("inf"))
     monkeypatch.setattr(steps, "BATCH", 8)
+    monkeypatch.setitem(ENCODINGS, "cfimdb", Encoding("single", max_length=128))  # the tiny model's positions
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     monkeypatch.setattr(steps, "BERT_BASE", replace(steps.BERT_BASE, **small))
     outcome = getattr(module, measure)(setting)
