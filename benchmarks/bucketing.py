@@ -33,7 +33,7 @@ from multitask.train import run_stage
 
 POOLS = {"similar length": batches.POOL, "random order": 1}  # batches that are sorted together
 SEEDS, ROUNDS = 3, 5
-TRAIN, DEV = 500, 1200  # examples of a task at most: all of the course's dev sets but for Quora's, of which this is the half
+TRAIN, DEV = 500, 1200  # examples of a task at most: all of the course's dev sets but for Quora's, of which this is 60%
 # far enough for scores to be more than luck: after half as many steps STS has anything from .3 to .7
 SETTINGS = ["stages.0.batch_size=8", "stages.0.epochs=2", "optimizer.learning_rate=2e-4"]
 LIMIT = 0.03  # of a batch's tokens, for padding

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from benchmarks.ours import POOLERS
-from benchmarks.peers import COLUMNS, describe_difference, largest_difference
+from benchmarks.peers import COLUMNS, LONGEST, describe_difference, largest_difference
 from benchmarks.rows import Outcome, speed_row
 from benchmarks.setting import Setting
 from benchmarks.timing import interleave
@@ -28,7 +28,7 @@ from multitask.stage import Parts, TaskData, start_stage
 from multitask.tables import COURSE_TASKS, TASKS, Row, Table
 from multitask.train import run_stage
 
-ROUNDS, BATCH, LONGEST = 3, 32, 128  # baseline's batch, and its longest sequence in tokens
+ROUNDS, BATCH = 3, 32  # baseline's batch
 TRAINER_SHARE, CROSS_SHARE = 0.05, 0.02  # of the examples; what has no goal takes less of the time
 Tables = dict[tuple[str, str], Table]
 
@@ -99,7 +99,8 @@ def checked(name: str, work: Work, expected: Work) -> int:
 
 
 class OurTraining:
-    """`baseline` as the command line runs it, but pooled as theirs is, and without a run folder."""
+    """`baseline` as the command line runs it, but pooled as theirs is, without a run folder and without scores on training
+    examples."""
 
     def __init__(self, setting: Setting, tables: Tables) -> None:
         self.recipe = load_recipe("baseline", ["stages.0.epochs=1", *POOLERS])
@@ -107,6 +108,7 @@ class OurTraining:
         self.model = build_model(self.recipe, setting.folder, setting.tokenizer)
 
     def train(self) -> Work:
+        """From texts to dev scores: one epoch, in turns, and an evaluation."""
         tokenizer = BertTokenizer.from_pretrained(self.setting.folder)  # a new one has no words in its cache
         data = {task: TaskData(*(tokenise(self.tables[task, split], tokenizer) for split in ("train", "dev")), None)
                 for task in COURSE_TASKS}
@@ -151,9 +153,11 @@ class TheirTrainer:
         self.bert = self.models["sst"].bert
 
     def train(self) -> Work:
+        """From texts to dev outputs: one epoch of each task, one after the other, and an evaluation."""
         return sum(map(self.train_task, COURSE_TASKS), Work(0, 0, 0))
 
     def train_task(self, task: str) -> Work:
+        """The epoch and the evaluation of one task."""
         from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
         from transformers.trainer_callback import PrinterCallback
 
@@ -195,9 +199,11 @@ class TheirCrossEncoder:
         self.bert = self.models["sst"].model.bert
 
     def train(self) -> Work:
+        """From texts to dev outputs: one epoch of each task, one after the other, and an evaluation."""
         return sum(map(self.train_task, COURSE_TASKS), Work(0, 0, 0))
 
     def train_task(self, task: str) -> Work:
+        """The epoch and the evaluation of one task."""
         from datasets import Dataset
         from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
         from transformers.trainer_callback import PrinterCallback

@@ -87,7 +87,7 @@ def measure(setting: Setting, config: BertConfig = BERT_BASE, points: Sequence[t
     found = {setting.model: small, "bert-base size": base}
     rows = (memory_row("peak memory of a training step, batch 32", small, goal=0.8),
             memory_row("peak memory at bert-base size, batch 16", base, goal=0.8),
-            *(memory_row(f"{model}: freed memory goes back at once", answers, "in_use") for model, answers in found.items()))
+            *(memory_row(f"{model}: the same, were no freed memory kept", answers, "in_use") for model, answers in found.items()))
     same = describe_difference(largest(map(largest_difference, found.values())), "sentence vectors of the same batch")
     return Outcome(rows, same, (*(describe(*each) for each in found.items()), *describe_points(found, points)))
 

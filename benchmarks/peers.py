@@ -17,9 +17,10 @@ from multitask.data import Encoding, Example, collate
 from multitask.tables import TASKS
 
 TOLERANCE = 1e-5
+LONGEST = 128  # tokens of a sequence, as `baseline`'s
 COLUMNS = {"sst": 5, "para": 1, "sts": 1, "cfimdb": 2}
-ENCODINGS = {"sst": Encoding("single", max_length=128), "para": Encoding("pair", max_length=128),
-             "sts": Encoding("pair", max_length=128), "cfimdb": Encoding("single", max_length=512)}
+ENCODINGS = {"sst": Encoding("single", max_length=LONGEST), "para": Encoding("pair", max_length=LONGEST),
+             "sts": Encoding("pair", max_length=LONGEST), "cfimdb": Encoding("single", max_length=512)}
 
 
 def task_loss(task: str, output_BC: Tensor, labels_B: Tensor) -> Tensor:
@@ -72,15 +73,17 @@ def largest(differences: Iterable[float | Tensor]) -> float:
     return float(torch.tensor(list(differences)).max())
 
 
-def largest_difference(ours: BertModel, theirs: nn.Module, setting: Setting) -> float:
-    """Between the two models' vectors of every token and sentence of a batch of each task's dev examples, dropout off."""
+def largest_difference(ours: BertModel, theirs: nn.Module, setting: Setting,
+                       examples: dict[str, Sequence[Example]] | None = None) -> float:
+    """Between the two models' vectors of every token and sentence of each task's `examples`, dropout off; where none are given,
+    of a batch of its dev examples."""
     modes = ours.training, theirs.training
     ours.eval()
     theirs.eval()
     differences = []
     with torch.no_grad():
-        for task, splits in setting.data.items():
-            tokens = collate(splits.dev[:64], TASKS[task], setting.tokenizer, ENCODINGS[task]).tokens
+        for task, some in (examples or {task: splits.dev[:64] for task, splits in setting.data.items()}).items():
+            tokens = collate(some, TASKS[task], setting.tokenizer, ENCODINGS[task]).tokens
             inputs = {"input_ids": tokens.ids_BT, "attention_mask": tokens.mask_BT, "token_type_ids": tokens.segment_BT}
             our_output, their_output = ours(**inputs), theirs(**inputs)
             difference_BTD = (our_output["last_hidden_state"] - their_output.last_hidden_state)[tokens.mask_BT.bool()]

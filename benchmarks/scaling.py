@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, cycle, islice
 from pathlib import Path
@@ -76,8 +76,8 @@ def measure(setting: Setting) -> Outcome:
                  for name, threads in (("1 x 1", "1 thread"), ("1 x 2", "2 threads")))
     timings = [timing, *costs.values()]
     return Outcome(rows, f"with dropout off, the losses of three steps from the same weights differ by {difference:.2g} at most",
-                   (f"2 processes add up {megabytes:.0f} MB of gradients in each step, every weight's", *describe_costs(found),
-                    draw(found, setting.figures)), sum(each.dropped for each in timings),
+                   (f"2 processes add up {megabytes:.0f} MB of gradients in each step, less the rows of words that none has read",
+                    *describe_costs(found), draw(found, setting.figures)), sum(each.dropped for each in timings),
                    sum(each.disturbed for each in timings))
 
 
@@ -89,8 +89,8 @@ class Group:
 
     def take_steps(self, threads: int, dropout: bool = True) -> dict:
         """A step of each task in so many threads a process; returns the losses, the number of examples and the like."""
-        self.running.stdin.write(f"{threads} {int(dropout)}\n")
-        self.running.stdin.flush()
+        with suppress(BrokenPipeError):
+            os.write(self.running.stdin.fileno(), f"{threads} {int(dropout)}\n".encode())
         answer = self.running.stdout.readline()
         if not answer:
             raise MinbertError("a process that was to be measured has ended", "its own message stands above")

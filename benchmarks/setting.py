@@ -8,7 +8,7 @@ from pathlib import Path
 from minbert.config import BertConfig
 from minbert.hub import find_model
 from minbert.tokenizer import BertTokenizer
-from multitask.command_line import describe_sources, find_files
+from multitask.command_line import SAMPLE_DATA, describe_sources, find_files
 from multitask.data import take_part, tokenise
 from multitask.stage import TaskData
 from multitask.tables import COURSE_TASKS, TASKS, Table, read_table
@@ -40,6 +40,11 @@ class Setting:
     @cached_property
     def sources(self) -> str:
         return describe_sources(self.files)
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether bundled samples stand in for any of the course's files."""
+        return any(path.parent == SAMPLE_DATA for path in self.files.values())
 
     @cached_property
     def tables(self) -> dict[tuple[str, str], Table]:

@@ -14,11 +14,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peers import COLUMNS, task_loss
+from benchmarks.peers import COLUMNS, LONGEST, task_loss
 from benchmarks.setting import Setting
 from multitask.tables import TASKS, Row, Table
-
-LONGEST = 128  # tokens, as baseline's
 
 
 class StarterAdamW(torch.optim.Optimizer):
@@ -29,6 +27,7 @@ class StarterAdamW(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     def step(self) -> None:
+        """One update of every parameter that has a gradient."""
         for group in self.param_groups:
             beta_1, beta_2 = group["betas"]
             for parameter in group["params"]:

@@ -45,8 +45,8 @@ def measure(setting: Setting) -> Outcome:
     timing = interleave({name: partial(start, setting, program) for name, program in PROGRAMS.items()}, ROUNDS, warm_up=False)
     row = cost_row("start to loaded model and tokenizer", "transformers", timing, "ours", "theirs", goal=0.38)
     alone, *over = (statistics.median(seconds) for seconds in split_seconds(timing))
-    return Outcome((row,), same, (f"`import torch` alone takes {alone:.2f} s. Beyond that ours takes {over[0]:.2f} s, theirs "
-                                  f"{over[1]:.2f} s",), timing.dropped, timing.disturbed)
+    return Outcome((row,), same, (f"medians: `import torch` alone takes {alone:.2f} s; within a round ours takes "
+                                  f"{over[0]:.2f} s longer, theirs {over[1]:.2f} s",), timing.dropped, timing.disturbed)
 
 
 def split_seconds(timing: Timing) -> list[list[float]]:

@@ -42,12 +42,14 @@ def measure(setting: Setting) -> Outcome:
         busy = find_busy(partial(rust.encode_batch, texts))
         timing = interleave(make_variants(setting, texts, sum(map(len, ids)), rust, theirs), ROUNDS)
     return Outcome(make_rows(timing, threads), f"the ids of all {len(texts):,} sentences are the same", (
-        f"{sum(map(len, ids)):,} tokens; of every {PART} sentences one for a single thread and for transformers' calls",
+        f"{sum(map(len, ids)):,} tokens; a single thread and transformers' calls are timed on one sentence of {PART}",
         f"Rust, given {threads} threads, kept {busy:.1f} processors busy"), timing.dropped, timing.disturbed)
 
 
 def make_variants(setting: Setting, texts: Sequence[str], tokens: int, rust: "Tokenizer", theirs: "PreTrainedTokenizerBase"
                   ) -> dict[str, Callable[[], float]]:
+    """Ways to encode the texts, or every `PART`th of them where that takes long, by name; each call returns the tokens it made.
+    `tokens` are all texts' together."""
     ours, part = setting.tokenizer, texts[::PART]
     tokens_of_part = sum(map(len, encode(ours, part)))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from minbert.files import MinbertError, write_text
+from multitask import processes
 from multitask.data import Batch
 from multitask.objectives import Objective, Supervised
 from multitask.record import to_json
@@ -40,12 +41,13 @@ def first_line(error: Exception) -> str:
 
 
 def record_not_finite(error: NotFinite, data: Mapping[str, TaskData], folder: Path) -> MinbertError:
-    """Writes the step's examples to nan_batch.json."""
+    """Writes the step's examples to nan_batch.json; each of several processes writes its own part of them."""
     known = {(name, example.id): example for name, task in data.items() for example in task.train}
     found = {name: [known.get((name, id)) for id in ids] for name, ids in error.ids.items()}
     rows = {name: [{"id": id, "texts": example and example.texts, "label": example and example.label}
                    for id, example in zip(error.ids[name], examples, strict=True)] for name, examples in found.items()}
-    path, saved = folder / "nan_batch.json", list_states(folder / "last")
+    path = folder / ("nan_batch.json" if processes.count() == 1 else f"nan_batch-{processes.number()}.json")
+    saved = list_states(folder / "last")
     write_text(path, to_json(error.place | {"examples": rows}, indent=2) + "\n")
     last = f"the last good state is {saved[0]}" if saved else "no state was saved before"
     return MinbertError(f"{error}; {last}; the examples are in {path}",

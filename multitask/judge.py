@@ -1,6 +1,6 @@
 """What a stage's epochs are worth: scores on dev, which epoch is the best, and when to stop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import numpy as np
@@ -26,8 +26,10 @@ class Judge:
         self.stage, self.parts = recipe.stages[index], parts
         self.chosen = self.stage.select_by or recipe.select_by
         judged = () if set(self.stage.objectives) <= set(PRETRAINING) else parts.data
-        self.predictors = {name: make_predictor(parts, name, parts.data[name].dev) for name in judged}
-        self.train = {name: sample_evenly(find_examples(recipe, index, name, "train", parts)) for name in judged}
+        self.examples = {"train": {name: sample_evenly(find_examples(recipe, index, name, "train", parts)) for name in judged},
+                         "dev": {name: parts.data[name].dev for name in judged}}
+        self.predictors = {split: {name: make_predictor(parts, name, examples) for name, examples in each.items()}
+                           for split, each in self.examples.items()}
         self.objectives = {name: make_objective(recipe, index, name, "dev", parts)
                            for name in (self.stage.objectives if self.chosen == "loss" else ())}
         self.value: float | None = None
@@ -41,11 +43,11 @@ class Judge:
 
     def score(self) -> tuple[dict[str, np.ndarray], dict]:
         """The outputs on dev by task, and the scores."""
-        outputs = {name: predictor() for name, predictor in self.predictors.items()}
-        scores = score_epoch(outputs, self.parts, self.train)
+        outputs = {split: {name: predictor() for name, predictor in each.items()} for split, each in self.predictors.items()}
+        scores = score_epoch(outputs, self.examples, self.parts.model.targets)
         if self.objectives:
             scores["dev_loss"] = mean_loss(self.objectives, self.parts)
-        return outputs, scores
+        return outputs["dev"], scores
 
     def note(self, scores: dict, epoch: int) -> None:
         """Keeps the epoch if it is the stage's best so far."""
@@ -67,7 +69,7 @@ class Judge:
         self.weights = saved["weights"] and {name: tensor.clone() for name, tensor in saved["weights"].items()}
 
 
-def make_predictor(parts: Parts, name: str, examples: list[Example]) -> Callable[[], np.ndarray]:
+def make_predictor(parts: Parts, name: str, examples: Sequence[Example]) -> Callable[[], np.ndarray]:
     """A function that gives a task's outputs; with a frozen encoder it encodes the sentences when first called, once."""
     model, tokenizer = parts.model, parts.tokenizer
     if not model.frozen:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from minbert.files import MinbertError
 
 PATIENCE = timedelta(hours=12)  # for the first, who predicts and writes alone in the end; a dead one is noticed at once
+LONG = 10_000  # rows: no table but the words' has so many
 _alone = False
 
 
@@ -26,6 +27,7 @@ class Ended(MinbertError):
 
 
 def count() -> int:
+    """How many processes work together; 1 inside `alone`."""
     return dist.get_world_size() if not _alone and dist.is_available() and dist.is_initialized() else 1
 
 
@@ -76,6 +78,8 @@ def joined(device: torch.device) -> Iterator[None]:
 
 
 def call(collective: Callable, *values: object) -> None:
+    """A collective of torch.distributed. Raises Ended where it fails, for want of another process as a rule: so does everything
+    here that waits, sums or compares."""
     try:
         collective(*values)
     except RuntimeError as error:  # torch has no class of its own for it on gloo
@@ -103,7 +107,19 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if count() > 1:
         for parameter in parameters:
             if parameter.grad is not None:
-                call(dist.all_reduce, parameter.grad)
+                sum_in_place(parameter.grad)
+
+
+def sum_in_place(gradient: Tensor) -> None:
+    """Between CPUs only those rows of a long table travel that some process has used: a batch has few of the words."""
+    if gradient.dim() != 2 or len(gradient) < LONG or dist.get_backend() != "gloo":
+        call(dist.all_reduce, gradient)
+        return
+    used = gradient.any(dim=1).int()
+    call(dist.all_reduce, used)
+    rows = gradient[used > 0]
+    call(dist.all_reduce, rows)
+    gradient[used > 0] = rows
 
 
 def largest(value: int) -> int:

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from minbert.files import MinbertError, error_from_os
 from multitask.data import Example
-from multitask.evaluate import Score, predict, score_task, summarise
-from multitask.stage import Parts
+from multitask.evaluate import Score, score_task, summarise
 from multitask.tables import TASKS
 from multitask.targets import Target
 from multitask.train import Step
@@ -64,15 +63,15 @@ def sample_evenly(examples: Sequence[Example], count: int = TRAIN_SAMPLE) -> Seq
     return [examples[place * len(examples) // count] for place in range(count)] if len(examples) > count else examples
 
 
-def score_epoch(outputs: dict[str, np.ndarray], parts: Parts, some: dict[str, list[Example]]) -> dict:
-    """The scores of an epoch: of every task on dev and on `some` training examples, and overall."""
-    if not outputs:
+def score_epoch(outputs: dict[str, dict[str, np.ndarray]], examples: dict[str, dict[str, Sequence[Example]]],
+                targets: dict[str, Target]) -> dict:
+    """The scores of an epoch: of every task on dev and on some training examples, and overall on dev. `outputs` and `examples`
+    are by split and task."""
+    if not outputs["dev"]:
         return {}
-    model, data = parts.model, parts.data
-    train = {name: predict(model, parts.tokenizer, name, examples) for name, examples in some.items()}
-    dev = {name: score_outputs(name, model.targets[name], output, data[name].dev) for name, output in outputs.items()}
-    return {"train": {name: score_outputs(name, model.targets[name], output, some[name]) for name, output in train.items()},
-            "dev": dev, **summarise({name: main_score(scores) for name, scores in dev.items()})}
+    scores = {split: {name: score_outputs(name, targets[name], output, examples[split][name]) for name, output in each.items()}
+              for split, each in outputs.items()}
+    return scores | summarise({name: main_score(score) for name, score in scores["dev"].items()})
 
 
 def value_of(scores: dict, select_by: str) -> float:

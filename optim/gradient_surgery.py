@@ -35,7 +35,7 @@ def pcgrad(grads_NP: Tensor, generator: torch.Generator | None = None, visit_sel
 
     Every task meets the others in a random order of its own, drawn from `generator`. Without a conflict the result is
     the plain sum. Two ways of public code: `visit_self` lets a task meet its own first gradient too, which it may by then
-    conflict with; `merge="mean"` divides by the number of tasks, heads not included.
+    conflict with; `merge="mean"` divides by the number of tasks, heads not included. Raises ValueError for another `merge`.
     """
     if merge not in ("sum", "mean"):
         raise ValueError(f"pcgrad: merge {merge!r} is not 'sum' or 'mean'")
@@ -54,6 +54,8 @@ class GradVac:
     parts of these sizes, with a target for each (default: the whole model is one part). The targets of every (task,
     other, group) are state: they start at 0 and are saved with the run. With `beta` near 1 a target may come near 1, and to
     turn a gradient that far onto another up to 700 times its length is added to it.
+
+    Raises ValueError for a `beta` outside 0 to 1, and when called, for groups that are not the gradients' parameters in all.
     """
 
     def __init__(self, beta: float = 1e-2, groups: Sequence[int] | None = None) -> None:

@@ -8,6 +8,7 @@ import torch
 from small_run import VOCABULARY, config
 
 from benchmarks import epochs, frozen, inference, long_texts, steps, techniques, timing
+from benchmarks.ours import POOLERS
 from benchmarks.peers import ENCODINGS, OrdinaryLoop, task_loss
 from benchmarks.setting import Setting
 from benchmarks.starter import StarterAdamW, StarterLoop
@@ -25,7 +26,6 @@ from multitask.train import run_stage
 from optim.adamw import AdamW
 
 pytestmark = pytest.mark.oracle
-POOLER = [f"tasks.{task}.pooling=pooler" for task in COURSE_TASKS]
 APART = [f"tasks.{task}.{setting}" for task in ("para", "sts") for setting in ("encoding=independent", "features=concat")]
 
 
@@ -48,7 +48,7 @@ def bert(setting):
 
 def make_model(setting: Setting, settings: list[str]) -> MultitaskBert:
     """Ours without dropout, with heads whose outputs are far from 0."""
-    model = build_model(load_recipe("baseline", [*POOLER, *settings]), setting.folder, setting.tokenizer).eval()
+    model = build_model(load_recipe("baseline", [*POOLERS, *settings]), setting.folder, setting.tokenizer).eval()
     for parameter in model.heads.parameters():
         torch.nn.init.normal_(parameter)
     return model
@@ -113,7 +113,7 @@ def test_the_starters_adamw_is_the_handouts():
 
 def test_both_sides_of_frozen_see_every_example_ten_times(setting, bert, monkeypatch):
     data = setting.cut(0.1)
-    recipe = load_recipe("baseline", [*POOLER, "stages.0.epochs=10", "stages.0.train=last-linear-layer"])
+    recipe = load_recipe("baseline", [*POOLERS, "stages.0.epochs=10", "stages.0.train=last-linear-layer"])
     seen = {"ours": Counter(), "theirs": Counter()}
 
     def watch(state, *others):
@@ -175,6 +175,15 @@ def test_transformers_trainer_gets_the_token_ids_that_ours_does(setting):
             assert ours.segment_BT[place, :length].tolist() == row["token_type_ids"], f"{task}, row {place}"
 
 
+def shrink(monkeypatch) -> None:
+    """What the benchmarks do becomes small."""
+    monkeypatch.setattr(steps, "BATCH", 8)
+    monkeypatch.setattr(frozen, "SHARE", 0.1)
+    monkeypatch.setitem(ENCODINGS, "cfimdb", Encoding("single", max_length=128))  # the tiny model's positions
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    monkeypatch.setattr(steps, "BERT_BASE", replace(steps.BERT_BASE, **small))
+
+
 @pytest.mark.parametrize("module, measure, expected", [
     (steps, "measure", [(2.4, False), (2.8, False), (5.0, False), (0.4, False), (0.4, False), (None, False)]),
     (steps, "measure_small", [(None, False), (None, False), (5.0, False)]),
@@ -186,27 +195,30 @@ def test_transformers_trainer_gets_the_token_ids_that_ours_does(setting):
 def test_each_benchmark_measures_what_it_says(setting, monkeypatch, module, measure, expected):
     monkeypatch.setattr(module, "interleave", lambda variants, *_, **__: timing.interleave(variants, 1, warm_up=False))
     monkeypatch.setattr(timing, "LIMIT", float("inf"))
-    monkeypatch.setattr(steps, "BATCH", 8)
-    monkeypatch.setitem(ENCODINGS, "cfimdb", Encoding("single", max_length=128))  # the tiny model's positions
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    monkeypatch.setattr(steps, "BERT_BASE", replace(steps.BERT_BASE, **small))
+    shrink(monkeypatch)
     outcome = getattr(module, measure)(setting)
     assert [(row.goal, row.at_most) for row in outcome.rows] == expected
     assert all(row.ratio > 0 for row in outcome.rows) and "differ" in outcome.same
 
 
-def test_a_ratio_above_1_is_ours_being_faster(setting, monkeypatch):
+@pytest.mark.parametrize("module, measure, expected", [
+    (steps, "measure", [3.0] * 3), (steps, "measure_small", [3.0] * 3), (steps, "measure_bert_base", [3.0]),
+    (long_texts, "measure", [3.0, 3.0, 1.0]), (inference, "measure", [3.0]), (frozen, "measure", [3.0, 3.0]),
+    (epochs, "measure_whole", [3.0]),
+])
+def test_a_ratio_above_1_is_ours_being_faster(setting, monkeypatch, module, measure, expected):
     """Ours takes a second, theirs three, for as much work."""
     def rounds(variants, *_, **__) -> timing.Timing:
         for variant in variants.values():
             variant()
-        seconds = {name: 3.0 if "their" in name or name == "starter" else 1.0 for name in variants}
+        peers = ("their", "starter", "without dropout")
+        seconds = {name: 3.0 if any(peer in name for peer in peers) else 1.0 for name in variants}
         return timing.Timing((timing.Round({name: timing.Sample(6.0, each) for name, each in seconds.items()}, 0.0),), 0)
 
-    monkeypatch.setattr(steps, "interleave", rounds)
-    monkeypatch.setattr(inference, "interleave", rounds)
-    monkeypatch.setattr(steps, "BATCH", 8)
-    assert [row.ratio for row in steps.measure(setting).rows[:3]] == [inference.measure(setting).rows[0].ratio] * 3 == [3.0] * 3
+    monkeypatch.setattr(module, "interleave", rounds)
+    monkeypatch.setattr(frozen, "check_examples", lambda *_: None)  # as much work as was said above
+    shrink(monkeypatch)
+    assert [row.ratio for row in getattr(module, measure)(setting).rows[:len(expected)]] == expected
 
 
 def test_work_that_is_not_the_expected_is_an_error():

@@ -10,7 +10,7 @@ from small_run import data, examples, make_model, recipe, tokenizer
 
 from multitask.evaluate import predict, run_model
 from multitask.frozen import FrozenBatch, FrozenSupervised, encode_once
-from multitask.judge import make_predictor
+from multitask.judge import Judge, make_predictor
 from multitask.stage import Parts, start_stage
 from multitask.train import run_stage
 
@@ -123,17 +123,17 @@ def count_encodings(some_recipe, monkeypatch) -> int:
     encode = parts.model.encoder.encode
     monkeypatch.setattr(parts.model.encoder, "encode", lambda *given, **named: calls.append(1) or encode(*given, **named))
     state, schedule = start_stage(some_recipe, 0, parts)
-    predictors = {name: make_predictor(parts, name, task.dev) for name, task in parts.data.items()}
+    judge = Judge(some_recipe, 0, parts)
     for step in run_stage(state, schedule, some_recipe.stages[0].epochs, clip=1.0):
         if step.ends_epoch:
-            for predictor in predictors.values():
-                predictor()
+            judge.score()
     return len(calls)
 
 
 def test_the_encoder_works_once_however_many_epochs_there_are(monkeypatch):
     one, five = (count_encodings(frozen_recipe("symmetric", epochs=epochs), monkeypatch) for epochs in (1, 5))
-    assert one == five == 3 + 3 + 2, "train and dev of 3 tasks, and 2 tasks' dev pairs in the other order, a batch each"
+    assert one == five == 3 + 2 * (3 + 2), \
+        "a batch each: 3 tasks to learn from; of these and of dev, to be scored, 3 and 2 tasks' pairs in the other order"
 
 
 def test_dropout_in_the_frozen_encoder_forbids_the_cache(monkeypatch):

@@ -58,11 +58,23 @@ def test_two_processes_take_the_steps_of_one(kind, trained):
 
 
 @pytest.mark.slow
-def test_two_processes_draw_different_dropout_masks(trained):
+def test_two_processes_with_dropout_stay_together(trained):
     first, second = (read_tensors(trained / f"dropout-{rank}.safetensors") for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first), "the weights have drifted apart"
-    once = train("sum", 3, dropout=0.5)
-    assert not torch.equal(once["losses"], first["losses"])
+
+
+def test_processes_draw_random_numbers_of_their_own_unless_told_otherwise(monkeypatch):
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    apart, alike = [], []
+    for number in (0, 1):
+        monkeypatch.setattr(processes, "number", lambda number=number: number)
+        torch.manual_seed(number)
+        processes.draw_apart(1, 2)
+        apart.append(torch.rand(5))
+        processes.draw_alike(1, 2)
+        alike.append(torch.rand(5))
+    assert not torch.equal(*apart), "no two processes shall have the same dropout masks"
+    assert torch.equal(*alike)
 
 
 def test_one_process_needs_no_others():
