@@ -76,7 +76,7 @@ def measure(setting: Setting) -> Outcome:
                  for name, threads in (("1 x 1", "1 thread"), ("1 x 2", "2 threads")))
     timings = [timing, *costs.values()]
     return Outcome(rows, f"with dropout off, the losses of three steps from the same weights differ by {difference:.2g} at most",
-                   (f"2 processes add up {megabytes:.0f} MB of gradients in each step, less the rows of words that none has read",
+                   (f"2 processes add up {megabytes:.0f} MB of gradients in each step, every weight's",
                     *describe_costs(found), draw(found, setting.figures)), sum(each.dropped for each in timings),
                    sum(each.disturbed for each in timings))
 

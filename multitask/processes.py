@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from minbert.files import MinbertError
 
 PATIENCE = timedelta(hours=12)  # for the first, who predicts and writes alone in the end; a dead one is noticed at once
-LONG = 10_000  # rows: no table but the words' has so many
+BUCKET = 2**21  # numbers that are summed up together
 _alone = False
 
 
@@ -105,21 +105,25 @@ def sum_up(values: Tensor) -> Tensor:
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Leaves in .grad the sum over all processes. Each must have the same parameters with a gradient."""
     if count() > 1:
-        for parameter in parameters:
-            if parameter.grad is not None:
-                sum_in_place(parameter.grad)
+        for together in in_buckets([parameter.grad for parameter in parameters if parameter.grad is not None]):
+            joined_P = together[0].flatten() if len(together) == 1 else torch.cat([gradient.flatten() for gradient in together])
+            call(dist.all_reduce, joined_P)
+            for gradient, part_P in zip(together, joined_P.split([gradient.numel() for gradient in together]), strict=True):
+                gradient.copy_(part_P.view_as(gradient))
 
 
-def sum_in_place(gradient: Tensor) -> None:
-    """Between CPUs only those rows of a long table travel that some process has used: a batch has few of the words."""
-    if gradient.dim() != 2 or len(gradient) < LONG or dist.get_backend() != "gloo":
-        call(dist.all_reduce, gradient)
-        return
-    used = gradient.any(dim=1).int()
-    call(dist.all_reduce, used)
-    rows = gradient[used > 0]
-    call(dist.all_reduce, rows)
-    gradient[used > 0] = rows
+def in_buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """One after the other, as many at a time as are BUCKET numbers together, or one that has more. A sum over processes has to
+    wait for all of them: a hundred small ones take four times as long as ten large ones."""
+    bucket, size = [], 0
+    for gradient in gradients:
+        if bucket and size + gradient.numel() > BUCKET:
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(gradient)
+        size += gradient.numel()
+    if bucket:
+        yield bucket
 
 
 def largest(value: int) -> int:

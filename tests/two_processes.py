@@ -56,7 +56,7 @@ def train(kind: str, steps: int, dropout: float = 0.0) -> dict[str, torch.Tensor
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    processes.LONG = 20  # of the tiny word table's rows only those that were read travel
+    processes.BUCKET = 400  # some gradients travel together, some alone
     kinds, steps, out = sys.argv[1].split(","), int(sys.argv[2]), Path(sys.argv[3])
     with processes.joined(torch.device("cpu")):
         for kind in kinds:
