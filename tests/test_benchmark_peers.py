@@ -186,7 +186,7 @@ def shrink(monkeypatch) -> None:
 
 @pytest.mark.parametrize("module, measure, expected", [
     (steps, "measure", [(2.4, False), (2.8, False), (5.0, False), (0.4, False), (0.4, False), (None, False)]),
-    (steps, "measure_small", [(None, False), (None, False), (5.0, False)]),
+    (steps, "measure_small", [(None, False), (None, False), (None, False), (5.0, False)]),
     (steps, "measure_bert_base", [(2.1, False), (None, False)]),
     (long_texts, "measure", [(None, False)] * 3),
     (inference, "measure", [(2.5, False)]),
@@ -202,7 +202,7 @@ def test_each_benchmark_measures_what_it_says(setting, monkeypatch, module, meas
 
 
 @pytest.mark.parametrize("module, measure, expected", [
-    (steps, "measure", [3.0] * 3), (steps, "measure_small", [3.0] * 3), (steps, "measure_bert_base", [3.0]),
+    (steps, "measure", [3.0] * 3), (steps, "measure_small", [3.0] * 4), (steps, "measure_bert_base", [3.0]),
     (long_texts, "measure", [3.0, 3.0, 1.0]), (inference, "measure", [3.0]), (frozen, "measure", [3.0, 3.0]),
     (epochs, "measure_whole", [3.0]),
 ])

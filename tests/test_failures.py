@@ -4,6 +4,7 @@ import json
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,10 +12,12 @@ from small_run import recipe, save_tiny_bert
 from test_resume import make_setting
 
 from minbert.files import MinbertError
-from multitask import failures
+from multitask import failures, processes
+from multitask.failures import record_not_finite
 from multitask.objectives import Supervised
 from multitask.recipe import SmartRecipe
 from multitask.run import run
+from multitask.train import NotFinite
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -68,6 +71,16 @@ def test_a_gradient_that_is_not_finite_names_all_tasks_of_the_step(model_folder,
         run(recipe(schedule="joint_min"), setting)
     assert caught.value.exit_code == 5 and "no state was saved before" in caught.value.message
     assert set(json.loads((setting.folder / "nan_batch.json").read_text())["examples"]) == {"sst", "para", "sts"}
+
+
+def test_each_of_several_processes_leaves_its_own_part_of_the_examples(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    for number, id in enumerate(("s0", "s1")):
+        monkeypatch.setattr(processes, "number", lambda number=number: number)
+        state = SimpleNamespace(epoch=1, step=4, learning_rate=SimpleNamespace(current=[1e-3]))
+        record_not_finite(NotFinite("the loss of sst", float("nan"), state, {"sst": (id,)}), {}, tmp_path)
+    left = [json.loads((tmp_path / f"nan_batch-{number}.json").read_text())["examples"]["sst"] for number in (0, 1)]
+    assert [[row["id"] for row in rows] for rows in left] == [["s0"], ["s1"]]
 
 
 def small_memory(monkeypatch, rows: int, message: str = "CUDA out of memory. Tried to allocate 2 GiB") -> None:
