@@ -68,7 +68,8 @@ def measure_small(setting: Setting) -> Outcome:
         "our turns": lambda: turns.step(6), "their turns": lambda: take_turns(theirs, 2),
         "our joint": lambda: joint.step(2), "their joint": lambda: sum(theirs.step(COURSE_TASKS) for _ in range(2)),
         "our turns of 8": lambda: turns_of_8.step(6), "starter's turns": lambda: take_turns(starter, 2),
-        "our joint of 8": lambda: joint_of_8.step(4), "starter's joint": lambda: starter.step(COURSE_TASKS) + starter.step(COURSE_TASKS),
+        "our joint of 8": lambda: joint_of_8.step(4),
+        "starter's joint": lambda: starter.step(COURSE_TASKS) + starter.step(COURSE_TASKS),
     }, rounds=8)
     rows = (
         speed_row("steps of 16, one task at a time", ORDINARY, timing, "our turns", "their turns", UNIT),
