@@ -339,7 +339,7 @@ def test_a_signal_does_not_wait_for_a_frozen_encoder(model_folder, tmp_path, mon
     monkeypatch.setattr("multitask.judge.encode_once", encode_and_look)
     stage = StageRecipe(objectives=ALL, schedule="round_robin", epochs=1, batch_size=4, train="last-linear-layer")
     run(make_recipe(stages=(stage,)), make_setting(model_folder, tmp_path / "run"), interrupt)
-    assert waits == [False] * 6, "of a hundred thousand sentences it takes an hour"
+    assert waits == [False] * 9, "of a hundred thousand sentences it takes an hour"
 
 
 @pytest.mark.parametrize("left, ends", [(4.0, Stopped), (1000.0, processes.Ended), (None, processes.Ended)])
