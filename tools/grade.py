@@ -183,6 +183,7 @@ def to_table(grades: list[Grade]) -> str:
 
 
 def main(arguments: list[str]) -> None:
+    """Grades a copy and prints, or writes, the points."""
     parser = Parser(prog="python -m tools.grade", description="Grade a student's copy, exercise by exercise.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="the student's copy")
     parser.add_argument("--part", type=int, choices=PARTS, help="only chapters 1 to 5, or only the rest")

@@ -24,6 +24,7 @@ optimizer; what lies outside they cannot see. Written by `python -m tools.mistak
 
 
 def main(arguments: list[str]) -> None:
+    """Plants mistakes, prints what the tests said of each, and writes the table where one is asked for."""
     parser = Parser(prog="python -m tools.mistakes", description="Plant every mistake and see whether the tests name it.")
     parser.add_argument("filters", nargs="*", metavar="NAME",
                         help="only mistakes with one of these in the name, or of this exercise")
@@ -76,6 +77,7 @@ def first_line(outcome: Outcome) -> str:
 
 
 def totals(outcomes: Sequence[Outcome]) -> str:
+    """How many were named, and how many the course's own two checks would have seen."""
     count = len(outcomes)
     named, sanity, optimizer, either = (sum(values) for values in zip(*(
         (outcome.verdict == "named", outcome.sanity is True, outcome.optimizer is True,
