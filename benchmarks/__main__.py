@@ -191,7 +191,7 @@ def find_processor() -> str:
 
 BENCHMARKS = {
     "steps": Benchmark(steps.measure),
-    "small-steps": Benchmark(steps.measure_small),
+    "small-steps": Benchmark(steps.measure_small, by_default=False),
     "bert-base": Benchmark(steps.measure_bert_base),
     "epoch": Benchmark(epochs.measure),
     "inference": Benchmark(inference.measure),
